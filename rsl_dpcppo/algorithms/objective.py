@@ -1,0 +1,125 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The terms of DP-CPPO's objective, one pure function each. Equation numbers are those of arXiv 2603.04790.
+
+The kernel is N(a; mean, diag(std^2)) with mean = a0 + mu(a0, s), equation (8).
+"""
+
+from __future__ import annotations
+
+import math
+import torch
+from torch import Tensor
+
+
+def gaussian_log_prob(actions: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Return log p(a | a0, s) of the kernel (8), summed over the action.
+
+    Args:
+        actions: a. Shape: [..., num_actions].
+        mean: a0 + mu(a0, s). Shape: [..., num_actions].
+        std: Standard deviation. Shape: [..., num_actions].
+
+    Returns:
+        Log density in nats. Shape: [...].
+    """
+    return (-0.5 * ((actions - mean) / std).square() - std.log() - 0.5 * math.log(2.0 * math.pi)).sum(dim=-1)
+
+
+def conditional_entropy(std: Tensor) -> Tensor:
+    """Return H(p(a | a0, s)) of the kernel, the lower bound of the policy's entropy in equation (14).
+
+    Args:
+        std: Standard deviation. Shape: [..., num_actions].
+
+    Returns:
+        Entropy in nats. Shape: [...].
+    """
+    return (std.log() + 0.5 * math.log(2.0 * math.pi * math.e)).sum(dim=-1)
+
+
+def gaussian_kl(old_mean: Tensor, old_std: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Return KL(old || new) between two kernels around the same base action, which the adaptive rate watches.
+
+    Args:
+        old_mean: Mean while the rollout was collected. Shape: [..., num_actions].
+        old_std: Standard deviation then. Shape: [..., num_actions].
+        mean: Mean now. Shape: [..., num_actions].
+        std: Standard deviation now. Shape: [..., num_actions].
+
+    Returns:
+        Divergence in nats. Shape: [...].
+    """
+    scaled = (old_std.square() + (old_mean - mean).square()) / (2.0 * std.square())
+    return ((std / old_std).log() + scaled - 0.5).sum(dim=-1)
+
+
+def clipped_surrogate(log_prob: Tensor, old_log_prob: Tensor, advantages: Tensor, clip_param: float) -> Tensor:
+    """Return the negative of the clipped surrogate objective, equation (11).
+
+    Args:
+        log_prob: log p(a | a0, s) now. Shape: [...].
+        old_log_prob: The same while the rollout was collected. Shape: [...].
+        advantages: A(s, a). Shape: [...].
+        clip_param: Clip range of the ratio.
+
+    Returns:
+        Loss, averaged over the batch. Shape: [].
+    """
+    ratio = (log_prob - old_log_prob).exp()
+    clipped_ratio = ratio.clamp(1.0 - clip_param, 1.0 + clip_param)
+    return -torch.min(ratio * advantages, clipped_ratio * advantages).mean()
+
+
+def score_regularization(residual: Tensor, std: Tensor, base_action: Tensor) -> Tensor:
+    """Return E[||mu(a0, s) - 1/2 Sigma (-a0)||^2], equation (15).
+
+    It draws the kernel toward one Langevin step to the standard Gaussian, whose score at a0 is -a0. Its gradient
+    reaches mu and Sigma.
+
+    Args:
+        residual: mu(a0, s). Shape: [..., num_actions].
+        std: Standard deviation; Sigma is its square. Shape: [..., num_actions].
+        base_action: a0. Shape: [..., num_actions].
+
+    Returns:
+        The squared norm, summed over the action and averaged over the batch, in squared actions. Shape: [].
+    """
+    return (residual + 0.5 * std.square() * base_action).square().sum(dim=-1).mean()
+
+
+def value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip_param: float | None) -> Tensor:
+    """Return the squared error of the value function, clipped as in PPO if a clip range is given.
+
+    Args:
+        values: V(s) now. Shape: [...].
+        old_values: V(s) while the rollout was collected. Shape: [...].
+        returns: Targets. Shape: [...].
+        clip_param: Largest change of the value that lowers the loss; None for no clipping.
+
+    Returns:
+        Loss, averaged over the batch. Shape: [].
+    """
+    error = (values - returns).square()
+    if clip_param is not None:
+        clipped = old_values + (values - old_values).clamp(-clip_param, clip_param)
+        error = torch.max(error, (clipped - returns).square())
+    return error.mean()
+
+
+def adapted_learning_rate(learning_rate: Tensor, kl: Tensor, desired_kl: float) -> Tensor:
+    """Return RSL-RL's KL-adaptive step size: 1.5 times smaller above twice the desired KL, larger below half of it.
+
+    Computed on the device, so that an update does not wait for the divergence. A divergence of zero or below, which
+    rounding can give, changes nothing.
+
+    Args:
+        learning_rate: Present step size. Shape: [].
+        kl: Mean divergence of the mini-batch. Shape: [].
+        desired_kl: The divergence aimed at.
+    """
+    smaller = (learning_rate / 1.5).clamp(min=1e-5)
+    larger = (learning_rate * 1.5).clamp(max=1e-2)
+    raised = torch.where((kl < desired_kl / 2.0) & (kl > 0.0), larger, learning_rate)
+    return torch.where(kl > desired_kl * 2.0, smaller, raised)

@@ -1,0 +1,327 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Typed configuration of DP-CPPO and of RSL-RL's PPO, and the dictionary that either RSL-RL generation takes.
+
+Defaults are those of arXiv 2603.04790, Table 5 (flow) and Table 6 (Isaac-Ant-v0), and RSL-RL's own where the paper
+is silent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from rsl_dpcppo.errors import ConfigError
+
+SOLVERS = ("euler", "midpoint")
+"""Fixed-step ODE solvers: explicit Euler (one evaluation a step) and the explicit midpoint rule (two)."""
+
+INFERENCE_POLICIES = ("flow_residual", "flow")
+"""What acts at play time: flow plus the mean residual, or the flow alone (the two rows of the paper's Table 3)."""
+
+FLOW_TARGETS = ("fresh", "stored")
+"""Base actions of the fit's targets: newly sampled from the flow, or those of the rollout."""
+
+
+@dataclass
+class FlowFields:
+    """The fields that a flow model adds to those of RSL-RL's model."""
+
+    flow_hidden_dims: list[int] = field(default_factory=lambda: [400, 200, 100])
+    """Widths of the velocity field's hidden layers. The paper takes those of the Gaussian policy."""
+
+    flow_activation: str = "elu"
+    """Activation of the velocity field, by RSL-RL's names. The paper uses mish for Quadcopter and Navigation."""
+
+    flow_steps: int = 16
+    """Solver steps from noise to base action, while training and at play time. 2 to 32 return about the same reward;
+    fewer are faster."""
+
+    flow_solver: str = "euler"
+    """"euler" or "midpoint". Midpoint evaluates the network twice a step and needs fewer steps."""
+
+    inference_policy: str = "flow_residual"
+    """Who acts at play time: "flow_residual" adds the residual's mean to the flow's action, "flow" does not."""
+
+    inference_noise: str = "random"
+    """Initial noise at play time: "random", "zero", or a seed in digits that fixes one noise for every state.
+    "zero" and a seed make the policy a function of the observation, which shows one of its modes only."""
+
+    def __post_init__(self) -> None:
+        """Check types and ranges.
+
+        Raises:
+            ConfigError: Names the field, its value and what would be right.
+        """
+        self.flow_hidden_dims = _widths("flow_hidden_dims", self.flow_hidden_dims)
+        _check_type("flow_activation", self.flow_activation, str)
+        _check_int("flow_steps", self.flow_steps, minimum=1)
+        _check_choice("flow_solver", self.flow_solver, SOLVERS)
+        _check_choice("inference_policy", self.inference_policy, INFERENCE_POLICIES)
+        self.inference_noise = check_noise("inference_noise", self.inference_noise)
+
+
+@dataclass
+class DPCPPOFields:
+    """The fields that DP-CPPO adds to those of RSL-RL's PPO."""
+
+    score_coef: float = 0.1
+    """Weight beta of the score regulariser (15). 0.1 suits nearly every task of the paper; Quadcopter takes 0.5."""
+
+    flow_learning_rate: float = 1e-3
+    """Step size of the flow's own Adam, fixed. PPO's adaptive rate does not touch it."""
+
+    flow_num_epochs: int = 15
+    """Passes of the flow-matching fit over each rollout. Fewer are faster and improve more slowly (Figure 7)."""
+
+    flow_num_mini_batches: int = 4
+    """Gradient steps of each pass."""
+
+    flow_ema_decay: float = 0.999
+    """Share of the averaged flow weights kept at each gradient step. 0.999 at 60 steps an iteration looks back 17
+    iterations; take 0.99 for runs of about 100 iterations. 0 turns averaging off, which the paper found unstable."""
+
+    flow_target: str = "fresh"
+    """"fresh" samples new base actions for the fit; "stored" takes the rollout's, which saves a pass through the flow
+    and is slightly worse."""
+
+    flow_fit_tolerance: float = 0.0
+    """End the fit once an epoch's loss is not below (1 - tolerance) times the best so far; 0.0 does every epoch.
+    Costs one host-device synchronisation an epoch."""
+
+    flow_steps: int = 0
+    """Solver steps instead of the model's own; 0 keeps the model's. Here so that one override reaches it in both
+    RSL-RL generations, which call the model "policy" and "actor"."""
+
+    def __post_init__(self) -> None:
+        """Check types and ranges.
+
+        Raises:
+            ConfigError: Names the field, its value and what would be right.
+        """
+        _check_float("score_coef", self.score_coef, minimum=0.0)
+        _check_float("flow_learning_rate", self.flow_learning_rate, minimum=0.0, minimum_excluded=True)
+        _check_int("flow_num_epochs", self.flow_num_epochs, minimum=1)
+        _check_int("flow_num_mini_batches", self.flow_num_mini_batches, minimum=1)
+        _check_float("flow_ema_decay", self.flow_ema_decay, minimum=0.0, below=1.0)
+        _check_choice("flow_target", self.flow_target, FLOW_TARGETS)
+        _check_float("flow_fit_tolerance", self.flow_fit_tolerance, minimum=0.0, below=1.0)
+        _check_int("flow_steps", self.flow_steps, minimum=0)
+
+
+@dataclass
+class NetworkCfg:
+    """A multi-layer perceptron of RSL-RL."""
+
+    hidden_dims: list[int] = field(default_factory=lambda: [400, 200, 100])
+    """Widths of the hidden layers."""
+
+    activation: str = "elu"
+    """Activation, by RSL-RL's names. RSL-RL 3.x has one for actor and critic: the actor's."""
+
+    obs_normalization: bool = False
+    """Whether observations are normalised by their running mean and standard deviation."""
+
+
+@dataclass
+class GaussianActorCfg(NetworkCfg):
+    """The Gaussian policy of stock PPO."""
+
+    init_std: float = 1.0
+    """Standard deviation that exploration starts from, in actions."""
+
+    std_type: str = "scalar"
+    """What is learned: "scalar", the standard deviation, or "log", its logarithm, which stays positive."""
+
+
+@dataclass
+class FlowActorCfg(FlowFields, GaussianActorCfg):
+    """The flow policy: RSL-RL's own fields describe the residual kernel, the ``flow_`` fields the flow."""
+
+
+@dataclass
+class PPOAlgorithmCfg:
+    """RSL-RL's PPO. Names and meanings are RSL-RL's."""
+
+    num_learning_epochs: int = 5
+    """Passes over each rollout."""
+
+    num_mini_batches: int = 4
+    """Gradient steps of each pass."""
+
+    clip_param: float = 0.2
+    """Clip range of the probability ratio, and of the value's change."""
+
+    gamma: float = 0.99
+    """Discount factor."""
+
+    lam: float = 0.95
+    """Lambda of the generalised advantage estimate."""
+
+    value_loss_coef: float = 1.0
+    """Weight of the value loss."""
+
+    entropy_coef: float = 0.005
+    """Weight of the entropy bonus. For DP-CPPO it is the kernel's entropy (14), a lower bound of the policy's."""
+
+    learning_rate: float = 5e-4
+    """Step size that Adam starts with."""
+
+    max_grad_norm: float = 1.0
+    """Largest norm of the gradient."""
+
+    use_clipped_value_loss: bool = True
+    """Whether the value may move by at most ``clip_param``."""
+
+    schedule: str = "adaptive"
+    """"adaptive" keeps the KL divergence near ``desired_kl``, "fixed" keeps the learning rate."""
+
+    desired_kl: float = 0.01
+    """KL divergence of one update that the adaptive schedule aims at."""
+
+    normalize_advantage_per_mini_batch: bool = False
+    """Whether advantages are normalised per mini-batch rather than per rollout."""
+
+
+@dataclass
+class DPCPPOAlgorithmCfg(DPCPPOFields, PPOAlgorithmCfg):
+    """DP-CPPO: RSL-RL's fields for the conditional PPO step, ours for the regulariser and the flow's fit."""
+
+
+@dataclass
+class RunnerCfg:
+    """RSL-RL's on-policy runner. Names and meanings are RSL-RL's and Isaac Lab's."""
+
+    seed: int = 42
+    """Seed of the networks, the sampling and the environment."""
+
+    num_envs: int = 4096
+    """Environments that run in parallel."""
+
+    num_steps_per_env: int = 32
+    """Steps of each environment between two updates."""
+
+    max_iterations: int = 1000
+    """Updates of a run."""
+
+    save_interval: int = 50
+    """Updates between two checkpoints."""
+
+    experiment_name: str = "experiment"
+    """Folder of the runs under logs/rsl_rl."""
+
+    run_name: str = ""
+    """Added to the run's folder, after date and time."""
+
+    logger: str = "tensorboard"
+    """"tensorboard", "wandb" or "neptune"."""
+
+
+@dataclass
+class PPORunnerCfg(RunnerCfg):
+    """Stock Gaussian PPO of RSL-RL."""
+
+    actor: GaussianActorCfg = field(default_factory=GaussianActorCfg)
+    critic: NetworkCfg = field(default_factory=NetworkCfg)
+    algorithm: PPOAlgorithmCfg = field(default_factory=PPOAlgorithmCfg)
+
+
+@dataclass
+class DPCPPORunnerCfg(RunnerCfg):
+    """DP-CPPO through RSL-RL's unmodified runner."""
+
+    actor: FlowActorCfg = field(default_factory=FlowActorCfg)
+    critic: NetworkCfg = field(default_factory=NetworkCfg)
+    algorithm: DPCPPOAlgorithmCfg = field(default_factory=DPCPPOAlgorithmCfg)
+
+
+def to_rsl_rl(cfg: PPORunnerCfg | DPCPPORunnerCfg, generation: int | None = None) -> dict[str, Any]:
+    """Return the dictionary that RSL-RL's ``OnPolicyRunner`` takes.
+
+    Args:
+        cfg: The configuration.
+        generation: 3 for the policy classes of rsl-rl-lib 3.x, 5 for the models of 5.x; None for the installed one.
+    """
+    if generation is None:
+        from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
+
+        generation = GENERATION
+    runner = dataclasses.asdict(cfg)
+    actor, critic, algorithm = runner.pop("actor"), runner.pop("critic"), runner.pop("algorithm")
+    is_flow = isinstance(cfg, DPCPPORunnerCfg)
+    flow = {f.name: actor.pop(f.name) for f in dataclasses.fields(FlowFields)} if is_flow else {}
+    runner["algorithm"] = {"class_name": "rsl_dpcppo.DPCPPO" if is_flow else "PPO", "rnd_cfg": None, **algorithm}
+    if generation == 3:
+        runner["obs_groups"] = {"policy": ["policy"], "critic": ["policy"]}
+        runner["policy"] = {
+            "class_name": "rsl_dpcppo.FlowActorCritic" if is_flow else "ActorCritic",
+            "init_noise_std": actor["init_std"],
+            "noise_std_type": actor["std_type"],
+            "actor_hidden_dims": actor["hidden_dims"],
+            "critic_hidden_dims": critic["hidden_dims"],
+            "activation": actor["activation"],
+            "actor_obs_normalization": actor["obs_normalization"],
+            "critic_obs_normalization": critic["obs_normalization"],
+            **flow,
+        }
+    else:
+        runner["obs_groups"] = {"actor": ["policy"], "critic": ["policy"]}
+        distribution = {
+            "class_name": "GaussianDistribution",
+            "init_std": actor.pop("init_std"),
+            "std_type": actor.pop("std_type"),
+        }
+        runner["actor"] = {
+            "class_name": "rsl_dpcppo.FlowActor" if is_flow else "MLPModel",
+            **actor,
+            "distribution_cfg": distribution,
+            **flow,
+        }
+        runner["critic"] = {"class_name": "MLPModel", **critic}
+    return runner
+
+
+def check_noise(name: str, value: Any) -> str:
+    """Return the noise setting as text: "random", "zero", or a seed in digits.
+
+    Raises:
+        ConfigError: If it is none of these.
+    """
+    text = str(value)
+    if isinstance(value, bool) or not (text in ("random", "zero") or (text.isascii() and text.isdigit())):
+        raise ConfigError(f"{name} is {value!r}; it must be 'random', 'zero' or a seed (a whole number from 0).")
+    return text
+
+
+def _check_type(name: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise ConfigError(f"{name} is {value!r}, a {type(value).__name__}; it must be a {kind.__name__}.")
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{name} is {value!r}; it must be one of {', '.join(repr(choice) for choice in choices)}.")
+
+
+def _check_int(name: str, value: Any, *, minimum: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise ConfigError(f"{name} is {value!r}; it must be a whole number, {minimum} or more.")
+
+
+def _check_float(
+    name: str, value: Any, *, minimum: float, below: float = float("inf"), minimum_excluded: bool = False
+) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not (minimum <= value < below) or (minimum_excluded and value == minimum):
+        lower = f"above {minimum}" if minimum_excluded else f"{minimum} or more"
+        upper = "" if below == float("inf") else f" and below {below}"
+        raise ConfigError(f"{name} is {value!r}; it must be a number, {lower}{upper}.")
+
+
+def _widths(name: str, value: Any) -> list[int]:
+    widths = list(value) if isinstance(value, (list, tuple)) else []
+    if not widths or any(isinstance(width, bool) or not isinstance(width, int) or width < 1 for width in widths):
+        raise ConfigError(f"{name} is {value!r}; it must be a list of at least one whole number, each 1 or more.")
+    return widths

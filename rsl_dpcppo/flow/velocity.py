@@ -1,0 +1,69 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The velocity field u(a_t, t, s) of the flow policy."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class VelocityField(nn.Module):
+    """Multi-layer perceptron u(a_t, t, s) whose flow carries noise to actions (arXiv 2603.04790, section 3.2).
+
+    The context (the normalised observation, or what an encoder makes of it) enters the first layer only, so its share
+    of that layer is the same at every step of the solver. :meth:`embed` computes it once; :meth:`forward` adds the
+    share of the action and of the time.
+    """
+
+    def __init__(
+        self,
+        context_dim: int,
+        num_actions: int,
+        hidden_dims: list[int] | tuple[int, ...],
+        activation: nn.Module,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            context_dim: Width of the context s.
+            num_actions: Width of the action a.
+            hidden_dims: Widths of the hidden layers, at least one.
+            activation: Module put after every hidden layer; it holds no parameters, so one serves all.
+        """
+        super().__init__()
+        self.context_dim = context_dim
+        self.num_actions = num_actions
+        # One linear layer over [s, a, t], so that it is initialised as one; it is used in two parts.
+        self.input_layer = nn.Linear(context_dim + num_actions + 1, hidden_dims[0])
+        layers: list[nn.Module] = [activation]
+        for width_in, width_out in zip(hidden_dims[:-1], hidden_dims[1:], strict=True):
+            layers += [nn.Linear(width_in, width_out), activation]
+        self.trunk = nn.Sequential(*layers, nn.Linear(hidden_dims[-1], num_actions))
+
+    def embed(self, context: Tensor) -> Tensor:
+        """Return the context's share of the first layer.
+
+        Args:
+            context: s. Shape: [..., context_dim].
+
+        Returns:
+            W_s s + b. Shape: [..., hidden_dims[0]].
+        """
+        return nn.functional.linear(context, self.input_layer.weight[:, : self.context_dim], self.input_layer.bias)
+
+    def forward(self, action: Tensor, time: Tensor, embedding: Tensor) -> Tensor:
+        """Return the velocity at a point of the flow.
+
+        Args:
+            action: a_t. Shape: [..., num_actions].
+            time: t in [0, 1], raw. Shape: [..., 1], or anything that broadcasts to it.
+            embedding: What :meth:`embed` returned for s. Shape: [..., hidden_dims[0]].
+
+        Returns:
+            u(a_t, t, s) in actions per unit of flow time. Shape: [..., num_actions].
+        """
+        weight = self.input_layer.weight[:, self.context_dim :]
+        share_of_action = nn.functional.linear(action, weight[:, : self.num_actions])
+        return self.trunk(embedding + share_of_action + time * weight[:, self.num_actions])
+

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""RSL-RL 3.x's PPO, behind the names that :class:`~rsl_dpcppo.algorithms.dpcppo.DPCPPO` calls."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from packaging.version import Version
+from rsl_rl.algorithms import PPO
+from rsl_rl.runners import on_policy_runner
+from torch import Tensor, nn
+from typing import Any
+
+from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, Symmetry, make_batch
+from rsl_dpcppo.hosts.rsl_rl.version import VERSION
+from rsl_dpcppo.policy.flow_model import FlowModel
+
+MODEL_FIELD = "policy.class_name"
+"""Where the configuration names the flow model."""
+
+# Runners before 3.2 evaluate class names in their own namespace, where "rsl_dpcppo.DPCPPO" must mean this package.
+on_policy_runner.rsl_dpcppo = sys.modules["rsl_dpcppo"]
+
+
+class HostPPO(PPO):
+    """RSL-RL's PPO with its storage, models and extensions in the form that the update reads."""
+
+    value_loss_name = "value" if Version("3.2") <= VERSION else "value_function"
+
+    def init_storage(self, *args: Any, **kwargs: Any) -> None:
+        """Create the rollout storage, with room for the base action. Called by runners before 3.2."""
+        super().init_storage(*args, **kwargs)
+        self._make_room_for_base_action()
+
+    @property
+    def model(self) -> FlowModel:
+        """The flow model."""
+        return self.policy
+
+    def _mini_batches(self, num_mini_batches: int, num_epochs: int) -> Iterator[MiniBatch]:
+        generator = "recurrent_mini_batch_generator" if self.policy.is_recurrent else "mini_batch_generator"
+        for batch in getattr(self.storage, generator)(num_mini_batches, num_epochs):
+            observations, actions, values, advantages, returns, log_prob, mean, std, hidden_states, masks = batch
+            yield make_batch(
+                observations,
+                masks,
+                scalars={"values": values, "advantages": advantages, "returns": returns, "old_log_prob": log_prob},
+                actions=actions,
+                old_mean=mean,
+                old_std=std,
+                hidden_states=hidden_states,
+            )
+
+    def _kernel(self, batch: MiniBatch) -> tuple[Tensor, Tensor]:
+        self.policy.act(batch.observations, masks=batch.masks, hidden_state=batch.hidden_states[0])
+        return self.policy.action_mean, self.policy.action_std
+
+    def _values(self, batch: MiniBatch) -> Tensor:
+        # By position: the name of the last argument differs within 3.x, and only recurrent modules take it.
+        recurrent = (batch.masks, batch.hidden_states[1]) if self.policy.is_recurrent else ()
+        return self.policy.evaluate(batch.observations, *recurrent).squeeze(-1)
+
+    def _trained_parameters(self) -> Iterator[nn.Parameter]:
+        return self.model.kernel_parameters()
+
+    def _clip_gradients(self) -> None:
+        nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+
+    def _resolve_symmetry(self) -> Symmetry | None:
+        if not self.symmetry:
+            return None
+        names = ("use_data_augmentation", "use_mirror_loss", "mirror_loss_coeff")
+        settings = {name: self.symmetry[name] for name in names}
+        return Symmetry(self.symmetry["data_augmentation_func"], self.symmetry["_env"], **settings)
+
+    def _rnd_optimizer(self) -> Any:
+        return self.rnd_optimizer
+
+    def _update_normalizers(self) -> None:
+        self.model.update_normalizers(self.storage.observations.flatten(0, 1))

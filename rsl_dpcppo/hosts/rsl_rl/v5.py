@@ -1,0 +1,102 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""RSL-RL 5.x's PPO, behind the names that :class:`~rsl_dpcppo.algorithms.dpcppo.DPCPPO` calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from packaging.version import Version
+from rsl_rl.algorithms import PPO
+from rsl_rl.storage import RolloutStorage
+from tensordict import TensorDict
+from torch import Tensor, nn
+from typing import Any
+
+from rsl_dpcppo.hosts.rsl_rl.action_space import check_action_space
+from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, Symmetry, make_batch
+from rsl_dpcppo.hosts.rsl_rl.version import VERSION
+from rsl_dpcppo.policy.flow_model import FlowModel
+
+MODEL_FIELD = "actor.class_name"
+"""Where the configuration names the flow model."""
+
+NORMALIZES_IN_UPDATE = Version("5.5") <= VERSION
+"""Up to 5.4 the critic's and RND's normalisers follow every environment step; from 5.5 every update."""
+
+
+class HostPPO(PPO):
+    """RSL-RL's PPO with its storage, models and extensions in the form that the update reads."""
+
+    value_loss_name = "value"
+
+    @staticmethod
+    def construct_algorithm(obs: TensorDict, env: Any, cfg: dict[str, Any], device: str) -> PPO:
+        """Build models, storage and algorithm as RSL-RL does, after a look at the action space."""
+        check_action_space(env)
+        return PPO.construct_algorithm(obs, env, cfg, device)
+
+    @property
+    def model(self) -> FlowModel:
+        """The flow model, not compiled."""
+        return getattr(self, "_raw_actor", self.actor)
+
+    def _mini_batches(self, num_mini_batches: int, num_epochs: int) -> Iterator[MiniBatch]:
+        is_recurrent = self.actor.is_recurrent or self.critic.is_recurrent
+        generator = "recurrent_mini_batch_generator" if is_recurrent else "mini_batch_generator"
+        batch: RolloutStorage.Batch
+        for batch in getattr(self.storage, generator)(num_mini_batches, num_epochs):
+            yield make_batch(
+                batch.observations,
+                batch.masks,
+                scalars={
+                    "values": batch.values,
+                    "advantages": batch.advantages,
+                    "returns": batch.returns,
+                    "old_log_prob": batch.old_actions_log_prob,
+                },
+                actions=batch.actions,
+                old_mean=batch.old_distribution_params[0],
+                old_std=batch.old_distribution_params[1],
+                hidden_states=batch.hidden_states,
+            )
+
+    def _kernel(self, batch: MiniBatch) -> tuple[Tensor, Tensor]:
+        self.actor(
+            batch.observations, masks=batch.masks, hidden_state=batch.hidden_states[0], stochastic_output=True
+        )
+        return self.actor.output_mean, self.actor.output_std
+
+    def _values(self, batch: MiniBatch) -> Tensor:
+        values = self.critic(batch.observations, masks=batch.masks, hidden_state=batch.hidden_states[1])
+        return values.squeeze(-1)
+
+    def _trained_parameters(self) -> Iterator[nn.Parameter]:
+        return chain(self.model.kernel_parameters(), self.critic.parameters())
+
+    def _clip_gradients(self) -> None:
+        nn.utils.clip_grad_norm_(self.actor.parameters(), self.max_grad_norm)
+        nn.utils.clip_grad_norm_(self.critic.parameters(), self.max_grad_norm)
+
+    def _resolve_symmetry(self) -> Symmetry | None:
+        host = self.symmetry
+        if not host:
+            return None
+        if isinstance(host, dict):  # up to 5.3
+            settings, function, env = host, host["data_augmentation_func"], host["_env"]
+        else:
+            settings, function, env = vars(host), host.data_augmentation_func, host.env
+        names = ("use_data_augmentation", "use_mirror_loss", "mirror_loss_coeff")
+        return Symmetry(function, env, **{name: settings[name] for name in names})
+
+    def _rnd_optimizer(self) -> Any:
+        return getattr(self, "rnd_optimizer", None) or self.rnd.optimizer
+
+    def _update_normalizers(self) -> None:
+        observations = self.storage.observations.flatten(0, 1)
+        self.model.update_normalizers(observations)
+        if NORMALIZES_IN_UPDATE:
+            self.critic.update_normalization(observations)
+            if self.rnd:
+                self.rnd.update_normalization(observations)

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Flow policies as actor-critic modules of rsl-rl-lib 3.x."""
+
+from __future__ import annotations
+
+import inspect
+import torch
+from rsl_rl import modules
+from rsl_rl.modules import ActorCritic, ActorCriticRecurrent
+from rsl_rl.networks import MLP
+from tensordict import TensorDict
+from torch.distributions import Normal
+from typing import Any
+
+from rsl_dpcppo.config import FlowFields
+from rsl_dpcppo.errors import ConfigError, check_fields
+from rsl_dpcppo.policy.flow_model import FlowModel, check_observations, split_fields
+from rsl_dpcppo.policy.head import FlowHead
+
+_ACCEPTED = ("state_dependent_std", "rnn_hidden_size")
+"""Fields that hosts pass on to every 3.x release, also to those that do not list them."""
+
+
+class _FlowModel3(FlowModel):
+    """Turns an actor-critic of RSL-RL into a flow policy: ``actor`` becomes a :class:`FlowHead`.
+
+    Isaac Lab's exporters copy ``actor`` after the normaliser and the recurrent layer, and so export the whole policy.
+    """
+
+    images_allowed = False
+
+    def __init__(
+        self, obs: TensorDict, obs_groups: dict[str, list[str]], num_actions: int, *args: Any, **fields: Any
+    ) -> None:
+        """Build the module as the host does, from its own fields and those of :class:`~rsl_dpcppo.config.FlowFields`.
+
+        Raises:
+            ConfigError: If a field is unknown or wrong, or the observations or actions do not suit a flow policy.
+        """
+        known = {*inspect.signature(super().__init__).parameters, *FlowFields.__dataclass_fields__, *_ACCEPTED}
+        check_fields(type(self).__name__, fields, known - {"kwargs"})
+        flow, host = split_fields(fields)
+        if host.pop("state_dependent_std", False):
+            raise ConfigError(
+                "state_dependent_std is True; the residual kernel (8) is a Gaussian with state-independent standard "
+                "deviation: it must be False."
+            )
+        check_observations(obs, obs_groups["policy"], num_actions, self.images_allowed)
+        super().__init__(obs, obs_groups, num_actions, *args, **host)
+        context_dim = self.actor[0].in_features
+        arguments = inspect.signature(super().__init__).bind(obs, obs_groups, num_actions, *args, **host)
+        arguments.apply_defaults()
+        residual = MLP(
+            context_dim + num_actions,
+            num_actions,
+            arguments.arguments["actor_hidden_dims"],
+            arguments.arguments["activation"],
+        )
+        self.actor: FlowHead = self._build_head(residual, context_dim, num_actions, flow)
+        print(f"Actor: {self.actor}")
+
+    @property
+    def head(self) -> FlowHead:  # type: ignore[override]
+        """The policy that acts, with averaged flow weights."""
+        return self.actor
+
+    def act(self, obs: TensorDict, masks: torch.Tensor | None = None, hidden_state: Any = None, **kwargs: Any) -> Any:
+        """Sample from the kernel, around the stored base action if the observations carry one.
+
+        Args:
+            obs: Observation groups. Shape: [num_envs, ...], or padded trajectories [time, trajectories, ...].
+            masks: Valid steps of padded trajectories. Shape: [time, trajectories].
+            hidden_state: State of a recurrent encoder at the trajectories' starts (``hidden_states`` in 3.0).
+
+        Returns:
+            Actions. Shape: [num_envs, num_actions] or [time, num_envs, num_actions].
+        """
+        context = self.context(obs, masks, kwargs.get("hidden_states", hidden_state))
+        mean = self._sample_kernel_mean(obs, context, masks)
+        self.distribution = Normal(mean, self.kernel_std().expand_as(mean))
+        return self.distribution.sample()
+
+    def act_inference(self, obs: TensorDict) -> torch.Tensor:
+        """Act as the inference settings say, or return the kernel's mean around a stored base action."""
+        context = self.context(obs)
+        return self._sample_kernel_mean(obs, context, None) if self._has_base_action(obs) else self.head(context)
+
+    def context(self, observations: TensorDict, masks: torch.Tensor | None = None, hidden_state: Any = None) -> Any:
+        """Return s, what the flow and the residual see of the observations. Shape: [batch, context_dim]."""
+        return self.actor_obs_normalizer(self.get_actor_obs(observations))
+
+    def kernel_std(self) -> torch.Tensor:
+        """Return the standard deviation of the residual kernel. Shape: [num_actions]."""
+        return self.std if self.noise_std_type == "scalar" else self.log_std.exp()
+
+    def update_normalization(self, obs: TensorDict) -> None:
+        """Leave the normalisers as they are: within an iteration, the flow is fitted to what it acted on."""
+
+    def update_normalizers(self, observations: TensorDict) -> None:
+        """Update the normalisers of actor and critic from a whole rollout. Shape: [batch, ...]."""
+        super().update_normalization(observations)  # type: ignore[misc]
+
+
+class FlowActorCritic(_FlowModel3, ActorCritic):
+    """Flow policy over vector observations. Fields: ActorCritic's and :class:`~rsl_dpcppo.config.FlowFields`'."""
+
+
+class FlowActorCriticRecurrent(_FlowModel3, ActorCriticRecurrent):
+    """Flow policy with memory. Fields: ActorCriticRecurrent's and :class:`~rsl_dpcppo.config.FlowFields`'."""
+
+    def context(self, observations: TensorDict, masks: torch.Tensor | None = None, hidden_state: Any = None) -> Any:
+        """Return s, the memory's output. Shape: [batch, context_dim] or [time, batch, context_dim]."""
+        return self.memory_a(super().context(observations), masks, hidden_state).squeeze(0)
+
+
+if hasattr(modules, "ActorCriticCNN"):  # from 3.3
+
+    class FlowActorCriticCNN(_FlowModel3, modules.ActorCriticCNN):
+        """Flow policy over images and vectors. Fields: ActorCriticCNN's and :class:`~rsl_dpcppo.config.FlowFields`'."""
+
+        images_allowed = True
+
+        def context(self, observations: TensorDict, masks: torch.Tensor | None = None, hidden_state: Any = None) -> Any:
+            """Return s, normalised vectors beside the encoded images. Shape: [batch, context_dim]."""
+            vectors, images = self.get_actor_obs(observations)
+            encoded = [self.actor_cnns[group](images[group]) for group in self.actor_obs_groups_2d]
+            return torch.cat([self.actor_obs_normalizer(vectors), *encoded], dim=-1)

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The policy of DP-CPPO as one network head: a flow proposes a base action, a residual improves it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from rsl_dpcppo.flow.sampler import FlowSampler
+from rsl_dpcppo.flow.velocity import VelocityField
+
+
+class FlowHead(nn.Module):
+    """Maps a context to an action, in the place where RSL-RL's models have their MLP.
+
+    ``forward`` is inference: initial noise, the flow's ODE, then the residual's mean. Training calls the two parts,
+    :meth:`sample_base_action` and :meth:`kernel_mean`, because the base action that was sampled is stored and the
+    kernel is evaluated again around it.
+
+    The head scripts and exports as it stands: RSL-RL's and Isaac Lab's own exporters copy it like any MLP. Isaac Lab's
+    reads the input's width from ``actor[0].in_features``, hence :meth:`__getitem__` and :attr:`in_features`.
+    """
+
+    fixed_noise: Tensor
+
+    def __init__(
+        self,
+        velocity: VelocityField,
+        residual: nn.Module,
+        *,
+        flow_steps: int,
+        flow_solver: str,
+        inference_policy: str,
+        inference_noise: str,
+    ) -> None:
+        """Assemble the head.
+
+        Args:
+            velocity: Averaged velocity field that acts; its parameters are frozen here.
+            residual: mu(a0, s) as a network over [s, a0]: [batch, context_dim + num_actions] -> [batch, num_actions].
+            flow_steps: Number of solver steps.
+            flow_solver: "euler" or "midpoint".
+            inference_policy: "flow_residual" or "flow".
+            inference_noise: "random", "zero", or a seed in digits; see :meth:`set_inference`.
+        """
+        super().__init__()
+        self.in_features = velocity.context_dim
+        self.num_actions = velocity.num_actions
+        self.flow = FlowSampler(velocity.requires_grad_(False), flow_steps, flow_solver)
+        self.residual = residual
+        # Not part of a checkpoint: a policy may be played with another noise than it was trained with.
+        self.register_buffer("fixed_noise", torch.zeros(velocity.num_actions), persistent=False)
+        self.random_noise = True
+        self.add_residual = True
+        self.set_inference(inference_policy, inference_noise)
+
+    def set_inference(self, policy: str, noise: str) -> None:
+        """Choose how :meth:`forward` acts.
+
+        Args:
+            policy: "flow_residual" adds the kernel's mean residual to the flow's action; "flow" does not.
+            noise: "random" draws a_n from N(0, I) at every call; "zero" takes a_n = 0; digits are a seed that draws
+                one a_n, used for every state and call. The latter two make the action a function of the observation
+                alone, which is reproducible but shows one of the policy's modes only.
+        """
+        self.add_residual = policy == "flow_residual"
+        self.random_noise = noise == "random"
+        self.fixed_noise.zero_()
+        if noise.isdigit():
+            generator = torch.Generator().manual_seed(int(noise))
+            self.fixed_noise.copy_(torch.randn(self.num_actions, generator=generator))
+
+    def forward(self, context: Tensor) -> Tensor:
+        """Act.
+
+        Args:
+            context: s. Shape: [batch, context_dim].
+
+        Returns:
+            The action. Shape: [batch, num_actions].
+        """
+        noise = self.fixed_noise.expand(context.shape[0], self.num_actions)
+        if self.random_noise:
+            noise = torch.randn_like(noise)
+        return self.act(noise, context)
+
+    def act(self, noise: Tensor, context: Tensor) -> Tensor:
+        """Act from a given initial noise a_n of shape [batch, num_actions]."""
+        base_action = self.flow(noise, context)
+        if self.add_residual:
+            return self.kernel_mean(base_action, context)
+        return base_action
+
+    def kernel_mean(self, base_action: Tensor, context: Tensor) -> Tensor:
+        """Return a0 + mu(a0, s), the mean of the residual kernel, equation (8) of arXiv 2603.04790.
+
+        Args:
+            base_action: a0. Shape: [..., num_actions].
+            context: s. Shape: [..., context_dim].
+        """
+        return base_action + self.residual(torch.cat((context, base_action), dim=-1))
+
+    @torch.jit.unused
+    def sample_base_action(self, context: Tensor) -> Tensor:
+        """Sample a0 from the flow policy, with fresh noise whatever the inference settings.
+
+        Args:
+            context: s. Shape: [batch, context_dim].
+
+        Returns:
+            a0. Shape: [batch, num_actions].
+        """
+        noise = torch.randn(context.shape[0], self.num_actions, dtype=context.dtype, device=context.device)
+        return self.flow(noise, context)
+
+    @torch.jit.unused
+    def __getitem__(self, index: int) -> FlowHead:
+        """Return the head itself, whichever layer is asked for: its input is the first layer's input."""
+        return self
