@@ -56,7 +56,7 @@ class FlowFields:
             ConfigError: Names the field, its value and what would be right.
         """
         self.flow_hidden_dims = _widths("flow_hidden_dims", self.flow_hidden_dims)
-        _check_type("flow_activation", self.flow_activation, str)
+        _check_activation("flow_activation", self.flow_activation)
         _check_int("flow_steps", self.flow_steps, minimum=1)
         _check_choice("flow_solver", self.flow_solver, SOLVERS)
         _check_choice("inference_policy", self.inference_policy, INFERENCE_POLICIES)
@@ -295,9 +295,13 @@ def check_noise(name: str, value: Any) -> str:
     return text
 
 
-def _check_type(name: str, value: Any, kind: type) -> None:
-    if not isinstance(value, kind):
-        raise ConfigError(f"{name} is {value!r}, a {type(value).__name__}; it must be a {kind.__name__}.")
+def _check_activation(name: str, value: Any) -> None:
+    from rsl_rl.utils import resolve_nn_activation
+
+    try:
+        resolve_nn_activation(value)
+    except (ValueError, AttributeError) as error:
+        raise ConfigError(f"{name} is {value!r}; it must be one of RSL-RL's names. {error}") from None
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -17,6 +17,10 @@ class CheckpointError(RuntimeError):
     """A checkpoint cannot be read, or does not belong to this agent."""
 
 
+class ExportError(RuntimeError):
+    """An exported policy does not act as the live one."""
+
+
 class NonFiniteError(FloatingPointError):
     """A loss became infinite or not a number."""
 

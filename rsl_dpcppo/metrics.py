@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import time
-import torch
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import torch
 from torch import Tensor
 
 

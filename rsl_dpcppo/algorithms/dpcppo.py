@@ -8,11 +8,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import torch
-from collections.abc import Iterable
 from tensordict import TensorDict
 from torch import Tensor, nn
-from typing import Any
 
 from rsl_dpcppo.algorithms import objective
 from rsl_dpcppo.config import DPCPPOFields
@@ -42,6 +43,9 @@ class DPCPPO(HostPPO):
     :meth:`_fit` folds the improved policy back into the flow. Fields: those of RSL-RL's PPO and of
     :class:`~rsl_dpcppo.config.DPCPPOFields`.
     """
+
+    optimizer: torch.optim.Optimizer
+    """Optimizer of the kernel and the value function. The flow has its own."""
 
     def __init__(self, *models_and_storage: Any, **fields: Any) -> None:
         """Build the algorithm as RSL-RL builds its PPO.
@@ -205,7 +209,9 @@ class DPCPPO(HostPPO):
         """Return the mirror loss; evaluates the kernel on the mirrored states unless the batch has them already."""
         assert self._mirror is not None
         if not self._mirror.use_data_augmentation:
-            mean = self._kernel(dataclasses.replace(batch, observations=self._mirror.mirror_observations(observations)))[0]
+            mean = self._kernel(
+                dataclasses.replace(batch, observations=self._mirror.mirror_observations(observations))
+            )[0]
         loss = self._mirror.mirror_loss(mean, size)
         return loss if self._mirror.use_mirror_loss else loss.detach()
 
@@ -344,7 +350,7 @@ class DPCPPO(HostPPO):
 
 
 def _optimizer(
-    kind: type[torch.optim.Optimizer], parameters: Iterable[nn.Parameter], learning_rate: float | Tensor
+    kind: Callable[..., torch.optim.Optimizer], parameters: Iterable[nn.Parameter], learning_rate: float | Tensor
 ) -> torch.optim.Optimizer:
     """Build an optimizer that reads its step size on the device, without waiting for it."""
     parameters = [parameter for parameter in parameters if parameter.requires_grad]

@@ -9,6 +9,7 @@ The kernel is N(a; mean, diag(std^2)) with mean = a0 + mu(a0, s), equation (8).
 from __future__ import annotations
 
 import math
+
 import torch
 from torch import Tensor
 

@@ -12,11 +12,12 @@ Lengths have no unit: the goals lie 5 away from the origin, one step moves the p
 
 from __future__ import annotations
 
-import torch
 import warnings
+from typing import Any, NamedTuple
+
+import torch
 from rsl_rl.env import VecEnv
 from tensordict import TensorDict
-from typing import Any, NamedTuple
 
 GOALS = ((5.0, 0.0), (-5.0, 0.0), (0.0, 5.0), (0.0, -5.0))
 """Positions of the goals: east, west, north, south."""

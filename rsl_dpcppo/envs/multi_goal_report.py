@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import json
 import math
-import torch
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
-from tensordict import TensorDict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import torch
+from tensordict import TensorDict
 
 from rsl_dpcppo.envs.multi_goal import (
     DISTANCE_COST,
@@ -34,6 +37,8 @@ Policy = Callable[[TensorDict], torch.Tensor]
 
 OUTCOMES = (*GOAL_NAMES, "none")
 """Short names of the ways in which an episode can end: at one of the goals or at none."""
+
+_PICTURE_NAMES = {"Flow+Res": "DP-CPPO", "Flow": "DP-CPPO, flow alone"}
 
 # Colours of Okabe and Ito, which readers with any common colour blindness can tell apart.
 _OUTCOME_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7F7F7F")
@@ -251,6 +256,28 @@ def draw(
         color=_TEXT_COLOR,
     )
     figure.savefig(path, format="png")
+
+
+def report(policies: dict[str, Policy], folder: Path, device: str = "cpu") -> None:
+    """Evaluate policies with 1,024 trajectories from each saddle point.
+
+    Prints the table, writes its figures to ``evaluation.json`` and the picture to ``multimodality.png``. The picture
+    leaves out the flow alone where flow and residual stand beside it.
+
+    Args:
+        policies: Policies by name.
+        folder: Where the files go.
+        device: Device of the observations that the policies get.
+    """
+    reports = {name: evaluate(policy, device=device) for name, policy in policies.items()}
+    print(f"\n{format_table(reports)}\n")
+    figures = {name: result.to_dict() for name, result in reports.items()}
+    (folder / "evaluation.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    drawn = {_PICTURE_NAMES.get(name, name): policy for name, policy in policies.items()}
+    if "DP-CPPO" in drawn:
+        drawn.pop("DP-CPPO, flow alone", None)
+    draw(drawn, folder / "multimodality.png", device=device)
+    print(f"[INFO] Picture: {(folder / 'multimodality.png').resolve()}")
 
 
 def _observe(positions: torch.Tensor) -> TensorDict:

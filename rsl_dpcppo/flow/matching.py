@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import torch
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 

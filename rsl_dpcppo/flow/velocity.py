@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 
@@ -37,7 +39,7 @@ class VelocityField(nn.Module):
         # One linear layer over [s, a, t], so that it is initialised as one; it is used in two parts.
         self.input_layer = nn.Linear(context_dim + num_actions + 1, hidden_dims[0])
         layers: list[nn.Module] = [activation]
-        for width_in, width_out in zip(hidden_dims[:-1], hidden_dims[1:], strict=True):
+        for width_in, width_out in pairwise(hidden_dims):
             layers += [nn.Linear(width_in, width_out), activation]
         self.trunk = nn.Sequential(*layers, nn.Linear(hidden_dims[-1], num_actions))
 
@@ -66,4 +68,3 @@ class VelocityField(nn.Module):
         weight = self.input_layer.weight[:, self.context_dim :]
         share_of_action = nn.functional.linear(action, weight[:, : self.num_actions])
         return self.trunk(embedding + share_of_action + time * weight[:, self.num_actions])
-

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
+
 import torch
 from rsl_rl.models import CNNModel, MLPModel, RNNModel
 from rsl_rl.modules.distribution import GaussianDistribution
 from rsl_rl.utils import unpad_trajectories
 from tensordict import TensorDict
-from typing import Any
+from torch import nn
 
 from rsl_dpcppo.config import FlowFields
 from rsl_dpcppo.errors import ConfigError, check_fields
@@ -20,13 +22,24 @@ from rsl_dpcppo.policy.head import FlowHead
 
 
 class _FlowModel5(FlowModel):
-    """Turns a model of RSL-RL into a flow policy: its MLP becomes the residual, and a :class:`FlowHead` takes its place.
+    """Turns a model of RSL-RL into a flow policy: its MLP becomes the residual of a :class:`FlowHead`.
 
     RSL-RL's own exporters copy ``mlp`` after the encoder, and so export the whole policy.
     """
 
+    # Brought by the host's model.
+    distribution: Any
+    obs_normalizer: nn.Module
+    get_latent: Any
+
     def __init__(
-        self, obs: TensorDict, obs_groups: dict[str, list[str]], obs_set: str, output_dim: int, *args: Any, **fields: Any
+        self,
+        obs: TensorDict,
+        obs_groups: dict[str, list[str]],
+        obs_set: str,
+        output_dim: int,
+        *args: Any,
+        **fields: Any,
     ) -> None:
         """Build the model as the host does, from its own fields and those of :class:`~rsl_dpcppo.config.FlowFields`.
 
@@ -47,12 +60,18 @@ class _FlowModel5(FlowModel):
                 f"distribution_cfg.class_name is {type(self.distribution).__name__}; the residual kernel (8) is a "
                 "Gaussian with state-independent standard deviation: it must be 'GaussianDistribution'."
             )
-        self.mlp: FlowHead = self._build_head(self.mlp, super()._get_latent_dim(), output_dim, flow)
+        context_dim = super()._get_latent_dim()  # type: ignore[misc]
+        self.mlp: Any = self._build_head(self.mlp, context_dim, output_dim, flow)
 
     @property
     def head(self) -> FlowHead:  # type: ignore[override]
         """The policy that acts, with averaged flow weights."""
         return self.mlp
+
+    @property
+    def normalizer(self) -> nn.Module:  # type: ignore[override]
+        """The normaliser of the vector observations."""
+        return self.obs_normalizer
 
     def forward(
         self,
@@ -102,7 +121,7 @@ class _FlowModel5(FlowModel):
         super().update_normalization(observations)  # type: ignore[misc]
 
     def _get_latent_dim(self) -> int:
-        return super()._get_latent_dim() + self._num_actions
+        return super()._get_latent_dim() + self._num_actions  # type: ignore[misc]
 
 
 class FlowActor(_FlowModel5, MLPModel):

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
+
 import torch
 from rsl_rl import modules
 from rsl_rl.modules import ActorCritic, ActorCriticRecurrent
 from rsl_rl.networks import MLP
 from tensordict import TensorDict
+from torch import nn
 from torch.distributions import Normal
-from typing import Any
 
 from rsl_dpcppo.config import FlowFields
 from rsl_dpcppo.errors import ConfigError, check_fields
@@ -30,6 +32,16 @@ class _FlowModel3(FlowModel):
     """
 
     images_allowed = False
+
+    # Brought by the host's module.
+    actor_obs_normalizer: nn.Module
+    get_actor_obs: Any
+    noise_std_type: str
+    std: nn.Parameter
+    log_std: nn.Parameter
+    memory_a: Any
+    actor_cnns: Any
+    actor_obs_groups_2d: Any
 
     def __init__(
         self, obs: TensorDict, obs_groups: dict[str, list[str]], num_actions: int, *args: Any, **fields: Any
@@ -58,7 +70,7 @@ class _FlowModel3(FlowModel):
             arguments.arguments["actor_hidden_dims"],
             arguments.arguments["activation"],
         )
-        self.actor: FlowHead = self._build_head(residual, context_dim, num_actions, flow)
+        self.actor: Any = self._build_head(residual, context_dim, num_actions, flow)
         print(f"Actor: {self.actor}")
 
     @property
@@ -66,18 +78,26 @@ class _FlowModel3(FlowModel):
         """The policy that acts, with averaged flow weights."""
         return self.actor
 
-    def act(self, obs: TensorDict, masks: torch.Tensor | None = None, hidden_state: Any = None, **kwargs: Any) -> Any:
+    @property
+    def normalizer(self) -> nn.Module:  # type: ignore[override]
+        """The normaliser of the vector observations."""
+        return self.actor_obs_normalizer
+
+    def act(
+        self, obs: TensorDict, masks: torch.Tensor | None = None, hidden_state: Any = None, hidden_states: Any = None
+    ) -> torch.Tensor:
         """Sample from the kernel, around the stored base action if the observations carry one.
 
         Args:
             obs: Observation groups. Shape: [num_envs, ...], or padded trajectories [time, trajectories, ...].
             masks: Valid steps of padded trajectories. Shape: [time, trajectories].
-            hidden_state: State of a recurrent encoder at the trajectories' starts (``hidden_states`` in 3.0).
+            hidden_state: State of a recurrent encoder at the trajectories' starts.
+            hidden_states: The same, as RSL-RL 3.0 calls it.
 
         Returns:
             Actions. Shape: [num_envs, num_actions] or [time, num_envs, num_actions].
         """
-        context = self.context(obs, masks, kwargs.get("hidden_states", hidden_state))
+        context = self.context(obs, masks, hidden_state if hidden_states is None else hidden_states)
         mean = self._sample_kernel_mean(obs, context, masks)
         self.distribution = Normal(mean, self.kernel_std().expand_as(mean))
         return self.distribution.sample()

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import copy
-import torch
 from collections.abc import Iterator
+from typing import Any
+
 from rsl_rl.utils import resolve_nn_activation, unpad_trajectories
 from tensordict import TensorDict
 from torch import Tensor, nn
-from typing import Any
 
 from rsl_dpcppo.config import FlowFields
 from rsl_dpcppo.errors import ConfigError
@@ -32,6 +32,8 @@ class FlowModel(nn.Module):
     is_recurrent: bool
     head: FlowHead
     """The policy that acts, with averaged flow weights."""
+    normalizer: nn.Module
+    """The normaliser of the vector observations."""
     velocity: VelocityField
     """The live flow weights, which only the flow-matching fit changes."""
     last_base_action: Tensor | None = None
@@ -39,10 +41,7 @@ class FlowModel(nn.Module):
 
     def _build_head(self, residual: nn.Module, context_dim: int, num_actions: int, fields: FlowFields) -> FlowHead:
         """Create the live velocity field and return the head around its averaged copy."""
-        try:
-            activation = resolve_nn_activation(fields.flow_activation)
-        except ValueError as error:
-            raise ConfigError(f"flow_activation is '{fields.flow_activation}'. {error}") from None
+        activation = resolve_nn_activation(fields.flow_activation)
         self.velocity = VelocityField(context_dim, num_actions, fields.flow_hidden_dims, activation)
         return FlowHead(
             copy.deepcopy(self.velocity),
@@ -55,7 +54,7 @@ class FlowModel(nn.Module):
 
     @staticmethod
     def _has_base_action(observations: TensorDict) -> bool:
-        return BASE_ACTION in observations.keys()
+        return BASE_ACTION in observations
 
     def _sample_kernel_mean(self, observations: TensorDict, context: Tensor, masks: Tensor | None) -> Tensor:
         """Return the kernel's mean around the stored base action, or around a new one where none is stored.
@@ -108,12 +107,12 @@ def check_observations(observations: TensorDict, groups: list[str], num_actions:
             f"num_actions is {num_actions!r}; a flow policy needs a continuous action space with at least one "
             "dimension. Discrete actions cannot be trained with it."
         )
-    if BASE_ACTION in observations.keys():
+    if BASE_ACTION in observations:
         raise ConfigError(
             f"The environment has an observation group '{BASE_ACTION}', a name that DP-CPPO uses itself. Rename it."
         )
     for group in groups:
-        if group in observations.keys() and len(observations[group].shape) > 2 and not images_allowed:
+        if group in observations and len(observations[group].shape) > 2 and not images_allowed:
             shape = list(observations[group].shape)
             raise ConfigError(
                 f"Observation group '{group}' has shape {shape}, an image. This model takes vectors of shape "

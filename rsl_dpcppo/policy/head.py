@@ -3,7 +3,7 @@
 
 """The policy of DP-CPPO as one network head: a flow proposes a base action, a residual improves it."""
 
-from __future__ import annotations
+# No postponed annotations here: TorchScript reads the annotation of fixed_noise from the class, as a type.
 
 import torch
 from torch import Tensor, nn
@@ -102,7 +102,6 @@ class FlowHead(nn.Module):
         """
         return base_action + self.residual(torch.cat((context, base_action), dim=-1))
 
-    @torch.jit.unused
     def sample_base_action(self, context: Tensor) -> Tensor:
         """Sample a0 from the flow policy, with fresh noise whatever the inference settings.
 
@@ -115,7 +114,6 @@ class FlowHead(nn.Module):
         noise = torch.randn(context.shape[0], self.num_actions, dtype=context.dtype, device=context.device)
         return self.flow(noise, context)
 
-    @torch.jit.unused
-    def __getitem__(self, index: int) -> FlowHead:
+    def __getitem__(self, index: int) -> "FlowHead":
         """Return the head itself, whichever layer is asked for: its input is the first layer's input."""
         return self

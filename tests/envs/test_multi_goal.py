@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from pathlib import Path
 from tensordict import TensorDict
 
 from rsl_dpcppo.envs.multi_goal import GOALS, MAX_STEPS, SADDLES, MultiGoalEnv, goal_tensor, optimal_return

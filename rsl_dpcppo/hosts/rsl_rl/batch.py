@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import dataclasses
-import torch
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+import torch
 from rsl_rl.utils import unpad_trajectories
 from tensordict import TensorDict
 from torch import Tensor
-from typing import Any
 
 from rsl_dpcppo.policy.flow_model import BASE_ACTION
 
@@ -50,7 +51,9 @@ class MiniBatch:
         return len(self.old_mean)
 
 
-def make_batch(observations: TensorDict, masks: Tensor | None, *, scalars: dict[str, Tensor], **fields: Any) -> MiniBatch:
+def make_batch(
+    observations: TensorDict, masks: Tensor | None, *, scalars: dict[str, Tensor], **fields: Any
+) -> MiniBatch:
     """Build a mini-batch from the storage's tensors.
 
     Args:
@@ -62,7 +65,7 @@ def make_batch(observations: TensorDict, masks: Tensor | None, *, scalars: dict[
     base_action = observations[BASE_ACTION]
     if masks is not None:
         base_action = unpad_trajectories(base_action, masks)
-    squeezed = {name: value.squeeze(-1) for name, value in scalars.items()}
+    squeezed: dict[str, Any] = {name: value.squeeze(-1) for name, value in scalars.items()}
     return MiniBatch(observations=observations, masks=masks, base_action=base_action, **squeezed, **fields)
 
 
@@ -114,6 +117,17 @@ class Symmetry:
         """
         target = self.mirror_actions(mean[:size]).detach()
         return torch.nn.functional.mse_loss(mean[size:], target[size:])
+
+
+def make_symmetry(settings: dict[str, Any]) -> Symmetry:
+    """Return RSL-RL's symmetry settings, resolved by RSL-RL, in our form."""
+    return Symmetry(
+        settings["data_augmentation_func"],
+        settings["env"],
+        bool(settings.get("use_data_augmentation")),
+        bool(settings.get("use_mirror_loss")),
+        float(settings.get("mirror_loss_coeff") or 0.0),
+    )
 
 
 def average_across_ranks(tensors: list[Tensor]) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import Any
+
 from packaging.version import Version
 from rsl_rl.algorithms import PPO
 from rsl_rl.runners import on_policy_runner
 from torch import Tensor, nn
-from typing import Any
 
-from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, Symmetry, make_batch
+from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, Symmetry, make_batch, make_symmetry
 from rsl_dpcppo.hosts.rsl_rl.version import VERSION
 from rsl_dpcppo.policy.flow_model import FlowModel
 
@@ -69,14 +70,42 @@ class HostPPO(PPO):
         nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
 
     def _resolve_symmetry(self) -> Symmetry | None:
-        if not self.symmetry:
-            return None
-        names = ("use_data_augmentation", "use_mirror_loss", "mirror_loss_coeff")
-        settings = {name: self.symmetry[name] for name in names}
-        return Symmetry(self.symmetry["data_augmentation_func"], self.symmetry["_env"], **settings)
+        return make_symmetry({**self.symmetry, "env": self.symmetry["_env"]}) if self.symmetry else None
 
     def _rnd_optimizer(self) -> Any:
         return self.rnd_optimizer
 
     def _update_normalizers(self) -> None:
         self.model.update_normalizers(self.storage.observations.flatten(0, 1))
+
+
+def collect_state(runner: Any) -> dict[str, Any]:
+    """Return what RSL-RL saves of the algorithm."""
+    alg = runner.alg
+    state = {"model_state_dict": alg.policy.state_dict(), "optimizer_state_dict": alg.optimizer.state_dict()}
+    if alg.rnd:
+        state |= {
+            "rnd_state_dict": alg.rnd.state_dict(),
+            "rnd_optimizer_state_dict": alg.rnd_optimizer.state_dict(),
+        }
+    return state
+
+
+def restore_state(runner: Any, checkpoint: dict[str, Any], for_training: bool) -> None:
+    """Load what :func:`collect_state` returned; without the optimizers unless for training."""
+    alg = runner.alg
+    alg.policy.load_state_dict(checkpoint["model_state_dict"])
+    if alg.rnd:
+        alg.rnd.load_state_dict(checkpoint["rnd_state_dict"])
+    if for_training:
+        alg.optimizer.load_state_dict(checkpoint["optimizer_state_dict"])
+        if alg.rnd:
+            alg.rnd_optimizer.load_state_dict(checkpoint["rnd_optimizer_state_dict"])
+
+
+def upload_model(runner: Any, path: str) -> None:
+    """Hand a written checkpoint to the logging service."""
+    if hasattr(runner, "logger"):  # from 3.2
+        runner.logger.save_model(path, runner.current_learning_iteration)
+    elif runner.logger_type in ("neptune", "wandb"):
+        runner.writer.save_model(path, runner.current_learning_iteration)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import Any
+
 from packaging.version import Version
 from rsl_rl.algorithms import PPO
 from rsl_rl.storage import RolloutStorage
 from tensordict import TensorDict
 from torch import Tensor, nn
-from typing import Any
 
 from rsl_dpcppo.hosts.rsl_rl.action_space import check_action_space
-from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, Symmetry, make_batch
+from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, Symmetry, make_batch, make_symmetry
 from rsl_dpcppo.hosts.rsl_rl.version import VERSION
 from rsl_dpcppo.policy.flow_model import FlowModel
 
@@ -40,7 +41,7 @@ class HostPPO(PPO):
     @property
     def model(self) -> FlowModel:
         """The flow model, not compiled."""
-        return getattr(self, "_raw_actor", self.actor)
+        return self._raw_actor if hasattr(self, "_raw_actor") else self.actor  # compiled models are from 5.1
 
     def _mini_batches(self, num_mini_batches: int, num_epochs: int) -> Iterator[MiniBatch]:
         is_recurrent = self.actor.is_recurrent or self.critic.is_recurrent
@@ -63,9 +64,7 @@ class HostPPO(PPO):
             )
 
     def _kernel(self, batch: MiniBatch) -> tuple[Tensor, Tensor]:
-        self.actor(
-            batch.observations, masks=batch.masks, hidden_state=batch.hidden_states[0], stochastic_output=True
-        )
+        self.actor(batch.observations, masks=batch.masks, hidden_state=batch.hidden_states[0], stochastic_output=True)
         return self.actor.output_mean, self.actor.output_std
 
     def _values(self, batch: MiniBatch) -> Tensor:
@@ -83,12 +82,9 @@ class HostPPO(PPO):
         host = self.symmetry
         if not host:
             return None
-        if isinstance(host, dict):  # up to 5.3
-            settings, function, env = host, host["data_augmentation_func"], host["_env"]
-        else:
-            settings, function, env = vars(host), host.data_augmentation_func, host.env
-        names = ("use_data_augmentation", "use_mirror_loss", "mirror_loss_coeff")
-        return Symmetry(function, env, **{name: settings[name] for name in names})
+        settings: dict[str, Any] = dict(host if isinstance(host, dict) else vars(host))  # a dict up to 5.3
+        settings.setdefault("env", settings.pop("_env", None))
+        return make_symmetry(settings)
 
     def _rnd_optimizer(self) -> Any:
         return getattr(self, "rnd_optimizer", None) or self.rnd.optimizer
@@ -100,3 +96,18 @@ class HostPPO(PPO):
             self.critic.update_normalization(observations)
             if self.rnd:
                 self.rnd.update_normalization(observations)
+
+
+def collect_state(runner: Any) -> dict[str, Any]:
+    """Return what RSL-RL saves of the algorithm."""
+    return runner.alg.save()
+
+
+def restore_state(runner: Any, checkpoint: dict[str, Any], for_training: bool) -> None:
+    """Load what :func:`collect_state` returned; without the optimizers unless for training."""
+    runner.alg.load(checkpoint, None if for_training else {"actor": True, "critic": True}, strict=True)
+
+
+def upload_model(runner: Any, path: str) -> None:
+    """Hand a written checkpoint to the logging service."""
+    runner.logger.save_model(path, runner.current_learning_iteration)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+
 from packaging.version import Version
 
 SUPPORTED = "rsl-rl-lib 3.0.1 to 3.3.x (Isaac Lab 2.3) and 5.0.1 to 5.5.x (Isaac Lab 3.0, mjlab)"
@@ -22,7 +23,7 @@ def find_version() -> Version:
     except PackageNotFoundError:
         raise ImportError(f"rsl-dpcppo needs {SUPPORTED}; none is installed. Try: pip install rsl-rl-lib") from None
     release = found.release[:2]
-    if not (Version("3.0.1") <= found and release <= (3, 3) or Version("5.0.1") <= found and release <= (5, 5)):
+    if not ((Version("3.0.1") <= found and release <= (3, 3)) or (Version("5.0.1") <= found and release <= (5, 5))):
         raise ImportError(f"rsl-rl-lib {found} is installed; rsl-dpcppo supports {SUPPORTED}.")
     return found
 

@@ -1,0 +1,151 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Export of a trained flow policy to TorchScript and ONNX, normaliser inside, checked against the live policy."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rsl_dpcppo.config import check_noise
+from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.policy.flow_model import FlowModel
+from rsl_dpcppo.policy.head import FlowHead
+
+NOISE_INPUT = "input"
+"""Noise setting of an export whose second input is the initial noise."""
+
+
+class ExportedPolicy(nn.Module):
+    """obs [batch, num_obs] -> actions [batch, num_actions]."""
+
+    def __init__(self, normalizer: nn.Module, head: FlowHead) -> None:
+        """Join the normaliser and the head."""
+        super().__init__()
+        self.normalizer = normalizer
+        self.head = head
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Act."""
+        return self.head(self.normalizer(obs))
+
+
+class ExportedNoisePolicy(ExportedPolicy):
+    """obs [batch, num_obs], noise [batch, num_actions] -> actions [batch, num_actions]."""
+
+    def forward(self, obs: Tensor, noise: Tensor) -> Tensor:  # type: ignore[override]
+        """Act from a given initial noise."""
+        return self.head.act(noise, self.normalizer(obs))
+
+
+def exported_policy(model: FlowModel, noise: str = "zero", policy: str = "flow_residual", flow_steps: int = 0) -> Any:
+    """Return a copy of the policy as one module, on the CPU and in evaluation mode.
+
+    Args:
+        model: Flow model over vector observations.
+        noise: "zero" or a seed in digits to bake the noise in, or "input" to make it the second input.
+        policy: "flow_residual" or "flow".
+        flow_steps: Number of solver steps; 0 for the model's own.
+
+    Raises:
+        ConfigError: If the model has an encoder, or the noise is none of the above.
+    """
+    if model.is_recurrent or hasattr(model, "cnns") or hasattr(model, "actor_cnns"):
+        raise ConfigError(
+            f"{type(model).__name__} has a recurrent or convolutional encoder; export it with the host's own "
+            "exporter (RSL-RL's runner.export_policy_to_onnx, or Isaac Lab's play.py)."
+        )
+    if noise == "random" or (noise != NOISE_INPUT and not check_noise("noise", noise)):
+        raise ConfigError(f"noise is {noise!r}; an exported policy takes 'zero', a seed, or 'input'.")
+    head = copy.deepcopy(model.head)
+    head.set_inference(policy, "zero" if noise == NOISE_INPUT else noise)
+    head.flow.num_steps = flow_steps or head.flow.num_steps
+    module = ExportedNoisePolicy if noise == NOISE_INPUT else ExportedPolicy
+    return module(copy.deepcopy(model.normalizer), head).cpu().eval()
+
+
+def export(module: ExportedPolicy, folder: Path, name: str = "policy") -> tuple[Path, Path]:
+    """Write NAME.pt (TorchScript) and NAME.onnx, both with a dynamic batch size.
+
+    Returns:
+        The two paths.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    jit_path, onnx_path = folder / f"{name}.pt", folder / f"{name}.onnx"
+    with warnings.catch_warnings():
+        # Both exporters announce deprecations of their own internals.
+        warnings.simplefilter("ignore")
+        torch.jit.script(module).save(str(jit_path))
+        inputs = example_inputs(module, batch_size=2)
+        torch.onnx.export(
+            module,
+            tuple(inputs.values()),
+            str(onnx_path),
+            input_names=list(inputs),
+            output_names=["actions"],
+            dynamic_shapes=tuple({0: torch.export.Dim("batch")} for _ in inputs),
+            opset_version=18,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    return jit_path, onnx_path
+
+
+def example_inputs(module: ExportedPolicy, batch_size: int, seed: int = 0) -> dict[str, Tensor]:
+    """Return random inputs of an exported policy, by name."""
+    generator = torch.Generator().manual_seed(seed)
+    inputs = {"obs": torch.randn(batch_size, module.head.in_features, generator=generator)}
+    if isinstance(module, ExportedNoisePolicy):
+        inputs["noise"] = torch.randn(batch_size, module.head.num_actions, generator=generator)
+    return inputs
+
+
+def load_exported(path: Path) -> Callable[..., np.ndarray]:
+    """Return a function from inputs to actions that runs an exported file, TorchScript or ONNX by its suffix."""
+    if path.suffix == ".pt":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scripted = torch.jit.load(str(path))
+        return lambda *inputs: scripted(*inputs).detach().numpy()
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [node.name for node in session.get_inputs()]
+    return lambda *inputs: session.run(None, {name: x.numpy() for name, x in zip(names, inputs, strict=True)})[0]
+
+
+@torch.inference_mode()
+def largest_difference(model: FlowModel, exported: ExportedPolicy, path: Path) -> float:
+    """Compare a file with the live model on random observations, in batches of several sizes.
+
+    Args:
+        model: The live model, on any device; its inference settings are put back afterwards.
+        exported: What was written to the file; tells the settings.
+        path: The file.
+
+    Returns:
+        Largest absolute difference of an action.
+    """
+    run, head, device = load_exported(path), model.head, model.head.fixed_noise.device
+    before = (head.add_residual, head.random_noise, head.fixed_noise.clone(), head.flow.num_steps)
+    head.add_residual, head.random_noise = exported.head.add_residual, False
+    head.fixed_noise.copy_(exported.head.fixed_noise)
+    head.flow.num_steps = exported.head.flow.num_steps
+    largest = 0.0
+    for batch_size in (1, 7, 256):
+        inputs = example_inputs(exported, batch_size, seed=batch_size)
+        context = model.normalizer(inputs["obs"].to(device))
+        live = head.act(inputs["noise"].to(device), context) if "noise" in inputs else head(context)
+        largest = max(largest, float(np.abs(live.cpu().numpy() - run(*inputs.values())).max()))
+    head.add_residual, head.random_noise, _, head.flow.num_steps = before
+    head.fixed_noise.copy_(before[2])
+    return largest

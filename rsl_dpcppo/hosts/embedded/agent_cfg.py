@@ -1,0 +1,82 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Overrides from the command line, and the configuration that a run's folder keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rsl_dpcppo.config import DPCPPORunnerCfg, PPORunnerCfg, RunnerCfg
+from rsl_dpcppo.errors import ConfigError, did_you_mean
+
+PREFIX = "agent."
+"""What overrides begin with, as in Isaac Lab."""
+
+Cfg = TypeVar("Cfg", bound=RunnerCfg)
+
+
+def override(cfg: Cfg, overrides: list[str]) -> Cfg:
+    """Apply overrides such as ``agent.algorithm.score_coef=0.5``.
+
+    Args:
+        cfg: Configuration to start from.
+        overrides: The overrides.
+
+    Returns:
+        A changed copy.
+
+    Raises:
+        ConfigError: If an override is not one, or its field is unknown or of another type.
+    """
+    merged = OmegaConf.structured(cfg)
+    for text in overrides:
+        key, equals, _ = text.partition("=")
+        if not equals or not key.startswith(PREFIX):
+            raise ConfigError(f"Unknown argument '{text}'. Overrides look like agent.algorithm.score_coef=0.5")
+        try:
+            merged = OmegaConf.merge(merged, OmegaConf.from_dotlist([text.removeprefix(PREFIX)]))
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"'{text}': {_explain(merged, key.removeprefix(PREFIX), error)}") from None
+    return OmegaConf.to_object(merged)  # type: ignore[return-value]
+
+
+def _explain(cfg: DictConfig, key: str, error: Exception) -> str:
+    """Say which part of a key does not exist, or else what the error says of the value."""
+    node: Any = cfg  # a section, a list or a value
+    path = "agent"
+    for name in key.split("."):
+        known = [str(field) for field in node] if isinstance(node, DictConfig) else []
+        if name not in known:
+            fields = ", ".join(known) or "none"
+            return f"there is no field '{name}' in {path}.{did_you_mean(name, known)} Its fields: {fields}."
+        node = node[name]
+        path = f"{path}.{name}"
+    return str(error).splitlines()[0]
+
+
+def save_agent(cfg: PPORunnerCfg | DPCPPORunnerCfg, run: Path) -> None:
+    """Write params/agent.yaml into a run's folder."""
+    (run / "params").mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(OmegaConf.structured(cfg), run / "params" / "agent.yaml")
+
+
+def load_agent(run: Path) -> PPORunnerCfg | DPCPPORunnerCfg | None:
+    """Read params/agent.yaml of a run's folder; None if there is none.
+
+    Raises:
+        ConfigError: If the file does not hold the configuration of an agent of this package.
+    """
+    path = run / "params" / "agent.yaml"
+    if not path.is_file():
+        return None
+    try:
+        saved = OmegaConf.load(path)
+        kind = DPCPPORunnerCfg if "flow_steps" in saved["actor"] else PPORunnerCfg
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), saved))  # type: ignore[return-value]
+    except (OmegaConfBaseException, KeyError, TypeError) as error:
+        raise ConfigError(f"'{path}' does not hold an agent of this package: {str(error).splitlines()[0]}") from None
