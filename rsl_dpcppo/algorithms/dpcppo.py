@@ -138,7 +138,8 @@ class DPCPPO(HostPPO):
             )
         self._update_normalizers()
         self.storage.clear()
-        self.learning_rate = self._rate
+        if self._adapts_learning_rate:
+            self.learning_rate = self._rate
         steps = fit.num_epochs * self.flow_cfg.flow_num_mini_batches
         return {
             **losses,
@@ -224,7 +225,7 @@ class DPCPPO(HostPPO):
 
     def _adapt_learning_rate(self, kl: Tensor) -> None:
         """Change the step size by the divergence, on the device, alike on all ranks."""
-        if self.desired_kl is None or self.schedule != "adaptive":
+        if not self._adapts_learning_rate:
             return
         if self.is_multi_gpu:
             average_across_ranks([kl])
@@ -297,6 +298,10 @@ class DPCPPO(HostPPO):
         """Sample a1 from the improved kernel (8). Shape: [batch, num_actions]."""
         mean = self.model.head.kernel_mean(base_action, context)
         return mean + self.model.kernel_std() * torch.randn_like(mean)
+
+    @property
+    def _adapts_learning_rate(self) -> bool:
+        return self.desired_kl is not None and self.schedule == "adaptive"
 
     @property
     def _uses_mixed_precision(self) -> bool:

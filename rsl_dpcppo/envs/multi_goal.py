@@ -144,6 +144,7 @@ class MultiGoalEnv(VecEnv):
         self.num_envs = num_envs
         self.num_actions = 2
         self.max_episode_length = MAX_STEPS
+        self.step_dt = 1.0  # RSL-RL scales the intrinsic reward of RND by it
         self.device = device
         self.cfg = {
             "task": "multi_goal",

@@ -86,10 +86,11 @@ class _FlowModel5(FlowModel):
             obs: Observation groups. Shape: [num_envs, ...], or padded trajectories [time, trajectories, ...].
             masks: Valid steps of padded trajectories. Shape: [time, trajectories].
             hidden_state: State of a recurrent encoder at the trajectories' starts.
-            stochastic_output: Whether to sample from the kernel, as in training; otherwise its mean.
+            stochastic_output: Whether to sample from the kernel, as in a rollout; otherwise act as in inference.
 
         Returns:
-            Actions. Shape: [num_envs, num_actions] or [time, num_envs, num_actions].
+            Actions, or the kernel's mean if the observations carry a base action: evaluating a kernel takes no sample.
+            Shape: [num_envs, num_actions] or [time, num_envs, num_actions].
         """
         if masks is not None and not self.is_recurrent:
             obs, masks = unpad_trajectories(obs, masks), None
@@ -97,10 +98,8 @@ class _FlowModel5(FlowModel):
         if not stochastic_output and not self._has_base_action(obs):
             return self.head(context)
         mean = self._sample_kernel_mean(obs, context, masks)
-        if not stochastic_output:
-            return mean
         self.distribution.update(mean)
-        return self.distribution.sample()
+        return mean if self._has_base_action(obs) else self.distribution.sample()
 
     def context(self, observations: TensorDict, masks: torch.Tensor | None = None, hidden_state: Any = None) -> Any:
         """Return s, what the flow and the residual see of the observations. Shape: [batch, context_dim]."""

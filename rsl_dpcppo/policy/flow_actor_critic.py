@@ -95,12 +95,13 @@ class _FlowModel3(FlowModel):
             hidden_states: The same, as RSL-RL 3.0 calls it.
 
         Returns:
-            Actions. Shape: [num_envs, num_actions] or [time, num_envs, num_actions].
+            Actions, or the kernel's mean if the observations carry a base action: evaluating a kernel takes no sample.
+            Shape: [num_envs, num_actions] or [time, num_envs, num_actions].
         """
         context = self.context(obs, masks, hidden_state if hidden_states is None else hidden_states)
         mean = self._sample_kernel_mean(obs, context, masks)
         self.distribution = Normal(mean, self.kernel_std().expand_as(mean))
-        return self.distribution.sample()
+        return mean if self._has_base_action(obs) else self.distribution.sample()
 
     def act_inference(self, obs: TensorDict) -> torch.Tensor:
         """Act as the inference settings say, or return the kernel's mean around a stored base action."""

@@ -76,7 +76,7 @@ def load_agent(run: Path) -> PPORunnerCfg | DPCPPORunnerCfg | None:
         return None
     try:
         saved = OmegaConf.load(path)
-        kind = DPCPPORunnerCfg if "flow_steps" in saved["actor"] else PPORunnerCfg
+        kind = PPORunnerCfg if OmegaConf.select(saved, "actor.flow_steps") is None else DPCPPORunnerCfg
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), saved))  # type: ignore[return-value]
     except (OmegaConfBaseException, KeyError, TypeError) as error:
         raise ConfigError(f"'{path}' does not hold an agent of this package: {str(error).splitlines()[0]}") from None

@@ -65,7 +65,8 @@ def make_batch(
     base_action = observations[BASE_ACTION]
     if masks is not None:
         base_action = unpad_trajectories(base_action, masks)
-    squeezed: dict[str, Any] = {name: value.squeeze(-1) for name, value in scalars.items()}
+    # RSL-RL computes advantages in inference mode and hands recurrent models a view of them, which autograd refuses.
+    squeezed: dict[str, Any] = {name: value.squeeze(-1).clone() for name, value in scalars.items()}
     return MiniBatch(observations=observations, masks=masks, base_action=base_action, **squeezed, **fields)
 
 

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Small agents and environments that several tests train."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+import torch
+from rsl_rl.env import VecEnv
+from rsl_rl.runners import OnPolicyRunner
+from tensordict import TensorDict
+from torch import Tensor
+
+from rsl_dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg, NetworkCfg, to_rsl_rl
+from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
+
+
+def small_agent(**algorithm: Any) -> DPCPPORunnerCfg:
+    """Return DP-CPPO with small networks and short fits; fields of the algorithm can be given."""
+    fields = {"flow_num_epochs": 2, "flow_ema_decay": 0.9, **algorithm}
+    return DPCPPORunnerCfg(
+        num_steps_per_env=8,
+        actor=FlowActorCfg(hidden_dims=[32, 32], flow_hidden_dims=[32, 32], flow_steps=4),
+        critic=NetworkCfg(hidden_dims=[32, 32]),
+        algorithm=DPCPPOAlgorithmCfg(**fields),
+    )
+
+
+def agent_dict(cfg: DPCPPORunnerCfg | None = None, **actor: Any) -> dict[str, Any]:
+    """Return the dictionary for the installed RSL-RL; fields of its policy or actor section can be given."""
+    cfg_dict = to_rsl_rl(cfg or small_agent())
+    cfg_dict[actor_section()].update(actor)
+    return cfg_dict
+
+
+def actor_section() -> str:
+    """Return what the installed RSL-RL calls the section of the flow model."""
+    return "policy" if GENERATION == 3 else "actor"
+
+
+def make_runner(env: VecEnv, cfg: dict[str, Any], kind: type[OnPolicyRunner] = OnPolicyRunner) -> Any:
+    """Build a runner whose logs nobody reads; RSL-RL 3.x cannot do without."""
+    return kind(env, cfg, log_dir=tempfile.mkdtemp(prefix="rsl_dpcppo_test_"), device="cpu")
+
+
+def flat_parameters(module: torch.nn.Module) -> Tensor:
+    """Return all parameters and buffers as one vector."""
+    return torch.cat([tensor.detach().double().flatten().clone() for tensor in module.state_dict().values()])
+
+
+class Bandit(VecEnv):
+    """One-step episodes with one good action, (0.6, -0.4): reward 1 - |a - good|^2. Offers several observations.
+
+    Groups: "policy" [num_envs, 3] (constant), "privileged" [num_envs, 2], "camera" [num_envs, 1, 8, 8].
+    """
+
+    good_action = (0.6, -0.4)
+
+    def __init__(self, num_envs: int = 64, groups: tuple[str, ...] = ("policy",), episode_length: int = 1) -> None:
+        self.num_envs, self.num_actions, self.max_episode_length = num_envs, 2, episode_length
+        self.device, self.cfg, self.groups = "cpu", {}, groups
+        self.episode_length_buf = torch.zeros(num_envs, dtype=torch.long)
+
+    def get_observations(self) -> TensorDict:
+        sizes = {"policy": (3,), "privileged": (2,), "camera": (1, 8, 8)}
+        observations = {name: torch.ones(self.num_envs, *sizes[name]) for name in self.groups}
+        return TensorDict(observations, batch_size=[self.num_envs])
+
+    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict[str, Any]]:
+        reward = 1.0 - (actions - torch.tensor(self.good_action)).square().sum(dim=-1)
+        self.episode_length_buf = self.episode_length_buf + 1
+        done = self.episode_length_buf >= self.max_episode_length
+        self.episode_length_buf = self.episode_length_buf * ~done
+        return self.get_observations(), reward, done.long(), {"time_outs": torch.zeros_like(done)}

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Tests of the velocity field."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from rsl_dpcppo.flow.velocity import VelocityField
+
+CONTEXT_DIM, NUM_ACTIONS = 5, 3
+
+
+def make_field(hidden_dims: list[int]) -> VelocityField:
+    torch.manual_seed(0)
+    return VelocityField(CONTEXT_DIM, NUM_ACTIONS, hidden_dims, nn.ELU())
+
+
+def numpy_mlp(field: VelocityField, inputs: np.ndarray) -> np.ndarray:
+    """Return what one multi-layer perceptron with the field's weights makes of the inputs [s, a, t]."""
+    layers = [field.input_layer, *(layer for layer in field.trunk if isinstance(layer, nn.Linear))]
+    x = inputs.astype(np.float64)
+    for layer in layers:
+        x = x @ layer.weight.detach().double().numpy().T + layer.bias.detach().double().numpy()
+        if layer is not layers[-1]:
+            x = np.where(x > 0.0, x, np.exp(np.minimum(x, 0.0)) - 1.0)  # ELU
+    return x
+
+
+@pytest.mark.parametrize("hidden_dims", [[7], [8, 6], [8, 4, 6]])
+@pytest.mark.parametrize("batch_shape", [(1,), (9,), (4, 3), (2, 3, 5)])
+def test_equals_one_mlp_over_the_concatenated_inputs(hidden_dims: list[int], batch_shape: tuple[int, ...]) -> None:
+    field = make_field(hidden_dims)
+    context = torch.randn(*batch_shape, CONTEXT_DIM)
+    action = torch.randn(*batch_shape, NUM_ACTIONS)
+    time = torch.rand(*batch_shape, 1)
+
+    velocity = field(action, time, field.embed(context))
+
+    expected = numpy_mlp(field, torch.cat((context, action, time), dim=-1).numpy())
+    assert velocity.shape == (*batch_shape, NUM_ACTIONS)
+    np.testing.assert_allclose(velocity.detach().numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("time_shape", [(1,), (1, 1), ()])
+def test_one_time_serves_the_whole_batch(time_shape: tuple[int, ...]) -> None:
+    field = make_field([8, 6])
+    context, action = torch.randn(6, CONTEXT_DIM), torch.randn(6, NUM_ACTIONS)
+
+    velocity = field(action, torch.full(time_shape, 0.3), field.embed(context))
+
+    inputs = np.concatenate((context.numpy(), action.numpy(), np.full((6, 1), 0.3)), axis=-1)
+    np.testing.assert_allclose(velocity.detach().numpy(), numpy_mlp(field, inputs), rtol=1e-4, atol=1e-6)
+
+
+def test_one_context_serves_many_actions() -> None:
+    """The embedding broadcasts, so that several actions can be evaluated around one state."""
+    field = make_field([8])
+    context, action, time = torch.randn(4, 1, CONTEXT_DIM), torch.randn(4, 6, NUM_ACTIONS), torch.rand(4, 6, 1)
+
+    velocity = field(action, time, field.embed(context))
+
+    inputs = torch.cat((context.expand(4, 6, CONTEXT_DIM), action, time), dim=-1).numpy()
+    np.testing.assert_allclose(velocity.detach().numpy(), numpy_mlp(field, inputs), rtol=1e-4, atol=1e-6)
+
+
+def test_first_layer_is_initialised_as_one_layer_over_all_inputs() -> None:
+    """PyTorch's bound is 1/sqrt(inputs), of all inputs together; split layers would start out larger."""
+    torch.manual_seed(0)
+    field = VelocityField(60, 3, [4096], nn.ELU())
+    bound = 1.0 / np.sqrt(60 + 3 + 1)
+    weight = field.input_layer.weight.detach()
+    for columns in (weight[:, :60], weight[:, 60:63], weight[:, 63:], field.input_layer.bias.detach()[:, None]):
+        assert columns.abs().max() <= bound
+        assert columns.abs().max() > 0.99 * bound
+
+
+def test_gradient_reaches_every_weight_of_the_split_layer() -> None:
+    """The gradient of the split first layer is that of one layer: checked against finite differences in NumPy."""
+    field = make_field([6]).double()
+    context, action = torch.randn(4, CONTEXT_DIM).double(), torch.randn(4, NUM_ACTIONS).double()
+    time = torch.rand(4, 1).double()
+    field(action, time, field.embed(context)).sum().backward()
+
+    inputs = torch.cat((context, action, time), dim=-1).numpy()
+    gradient = field.input_layer.weight.grad
+    assert gradient is not None
+    for column in (0, CONTEXT_DIM - 1, CONTEXT_DIM, CONTEXT_DIM + NUM_ACTIONS - 1, CONTEXT_DIM + NUM_ACTIONS):
+        step, sums = 1e-6, []
+        for sign in (1.0, -1.0):
+            with torch.no_grad():
+                field.input_layer.weight[2, column] += sign * step
+                sums.append(numpy_mlp(field, inputs).sum())
+                field.input_layer.weight[2, column] -= sign * step
+        assert gradient[2, column].item() == pytest.approx((sums[0] - sums[1]) / (2.0 * step), rel=1e-5, abs=1e-8)
