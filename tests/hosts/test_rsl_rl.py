@@ -54,7 +54,7 @@ def test_unmodified_runner_learns_multi_goal() -> None:
     cfg.num_steps_per_env = 20
     runner = make_runner(MultiGoalEnv(256, seed=1), agent_dict(cfg))
     untrained = evaluate(runner.get_inference_policy("cpu"), 64).mean_return
-    runner.learn(50, init_at_random_ep_len=True)
+    runner.learn(70, init_at_random_ep_len=True)
     trained = evaluate(runner.get_inference_policy("cpu"), 256).mean_return
     assert untrained < -20.0
     assert trained > -6.0

@@ -1,0 +1,169 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Train, play and export as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from rsl_dpcppo.errors import CheckpointError, ConfigError
+from rsl_dpcppo.hosts.embedded import cli
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+TINY = [
+    "--num_envs=16",
+    "agent.num_steps_per_env=4",
+    "agent.algorithm.flow_num_epochs=2",
+    "agent.actor.hidden_dims=[16]",
+    "agent.actor.flow_hidden_dims=[16]",
+    "agent.critic.hidden_dims=[16]",
+]
+TINY_PPO = [argument for argument in TINY if "flow" not in argument]
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def runs(experiment: str = "multi_goal") -> list[Path]:
+    folder = Path("logs/rsl_rl") / experiment
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+def assert_equal(one: Any, other: Any, path: str = "") -> None:
+    """Compare nested checkpoints bit by bit."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), path
+        for key in one:
+            assert_equal(one[key], other[key], f"{path}.{key}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), path
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other), path
+        for i, pair in enumerate(zip(one, other, strict=True)):
+            assert_equal(*pair, f"{path}[{i}]")
+    else:
+        assert one == other, path
+
+
+def test_train_play_export(capsys: pytest.CaptureFixture[str]) -> None:
+    """One run leaves what Isaac Lab users look for, and play and export find it by themselves."""
+    cli.train(["--agent=ppo", "--max_iterations=1", "--seed=1", *TINY_PPO])
+    cli.train(["--max_iterations=2", "--run_name=first", "--seed=7", *TINY])
+    (run,) = runs()
+    assert run.name.endswith("_first")
+    agent = yaml.safe_load((run / "params/agent.yaml").read_text())
+    assert agent["seed"] == 7
+    assert agent["algorithm"]["flow_num_epochs"] == 2
+    assert yaml.safe_load((run / "params/env.yaml").read_text())["num_envs"] == 16
+    assert {"model_0.pt", "model_1.pt", "multimodality.png"} <= {file.name for file in run.iterdir()}
+    assert list(run.glob("events.out.tfevents.*"))
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    assert list(evaluation) == ["Flow", "Flow+Res", "Gaussian PPO"]
+    assert evaluation["Flow"]["num_trajectories"] == 1024
+    printed = capsys.readouterr().out
+    assert "Learning iteration 1/2" in printed
+    assert f"{evaluation['Flow+Res']['mean_return']:.2f}" in printed
+    assert "-0.69" in printed
+
+    cli.play(["--policy=flow", "--noise=3", "--flow_steps=2"])
+    played = json.loads((run / "play/evaluation.json").read_text())
+    assert list(played) == ["Flow"]
+    # One fixed noise makes the policy a function of the state: all trajectories from one start are the same.
+    assert max(saddle["standard_error"] for saddle in played["Flow"]["saddles"]) == 0.0
+    assert (run / "play/multimodality.png").stat().st_size > 10_000
+
+    for arguments in ([], ["--noise=input", "--policy=flow", "--flow_steps=3"], ["--noise=5"]):
+        cli.export(arguments)
+        assert (run / "exported/policy.pt").exists()
+        assert (run / "exported/policy.onnx").exists()
+        assert capsys.readouterr().out.count("differs from the live policy by at most") == 2
+
+
+def test_resume_is_bit_exact() -> None:
+    """4 iterations equal 2 + --resume + 2: networks, optimizers, random and environment state."""
+    cli.train(["--max_iterations=4", "--run_name=straight", *TINY])
+    cli.train(["--max_iterations=2", "--run_name=part", *TINY])
+    cli.train(["--max_iterations=2", "--resume", "--load_run=.*part", "--run_name=resumed", "--seed=1", *TINY])
+    final = {run.name.rpartition("_")[2]: max(run.glob("model_*.pt")) for run in runs()}
+    straight, resumed = (torch.load(final[name], weights_only=True) for name in ("straight", "resumed"))
+    # RSL-RL gives the first iteration after a resume the number of the last one before it.
+    assert straight.pop("iter") == 1 + resumed.pop("iter")
+    assert_equal(straight, resumed)
+
+
+def test_killed_run_leaves_whole_checkpoints() -> None:
+    """SIGKILL while checkpoints are written every iteration: each file loads, and the run goes on."""
+    command = [sys.executable, str(SCRIPTS / "train.py"), "--max_iterations=100000", "agent.save_interval=1", *TINY]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPTS.parent)}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as process:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not (runs() and len(list(runs()[0].glob("model_*.pt"))) > 20):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    (run,) = runs()
+    checkpoints = sorted(run.glob("model_*.pt"))
+    assert len(checkpoints) > 20
+    for checkpoint in checkpoints:
+        torch.load(checkpoint, weights_only=True)
+    cli.train(["--resume", "--max_iterations=1", *TINY])
+
+
+def test_runs_started_in_one_second_do_not_share_a_folder() -> None:
+    cfg = cli.make_agent("MultiGoal-v0", "dpcppo")
+    assert len({cli._new_run(cfg) for _ in range(3)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--task=MultiGoal"], "Did you mean 'MultiGoal-v0'"),
+        (["--agent=dpcpo"], "Did you mean 'dpcppo'"),
+        (["--num_env=3"], "Did you mean '--num_envs'"),
+        (["agent.algorithm.flow_step=3"], "Did you mean 'flow_steps'"),
+        (["agent.foo.bar=3"], "no field 'foo' in agent"),
+        (["agent.actor.flow_steps=0"], "flow_steps is 0"),
+        (["agent.actor.flow_steps=many"], "could not be converted to Integer"),
+        (["agent.algorithm.flow_ema_decay=1.5"], "flow_ema_decay is 1.5"),
+        (["agent.actor.flow_activation=elo"], "flow_activation is 'elo'"),
+        (["score_coef=1"], "Overrides look like"),
+        (["--load_run=x"], "add --resume"),
+    ],
+)
+def test_wrong_arguments_are_explained(arguments: list[str], message: str) -> None:
+    """Before anything is built or written."""
+    with pytest.raises(ConfigError) as error:
+        cli.train(arguments)
+    assert message in str(error.value)
+    assert not runs()
+
+
+def test_wrong_runs_are_explained() -> None:
+    for command in (cli.play, cli.export):
+        with pytest.raises(CheckpointError, match="No run in"):
+            command([])
+    cli.train(["--max_iterations=1", *TINY])
+    with pytest.raises(CheckpointError, match=r"num_envs=16.*num_envs=8"):
+        cli.train(["--resume", "--max_iterations=1", *TINY, "--num_envs=8"])
+    with pytest.raises(CheckpointError, match="other networks"):
+        cli.train(["--resume", "--max_iterations=1", *TINY, "agent.actor.flow_hidden_dims=[8]"])
+    assert len(runs()) == 1
+
+
+def test_a_users_mistake_ends_with_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", "--task=Nope"])
+    assert cli.guarded(cli.train) == 2
+    assert "Traceback" not in capsys.readouterr().err
