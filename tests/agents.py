@@ -14,7 +14,8 @@ from rsl_rl.runners import OnPolicyRunner
 from tensordict import TensorDict
 from torch import Tensor
 
-from rsl_dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg, NetworkCfg, to_rsl_rl
+from rsl_dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg, NetworkCfg
+from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
 from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
 
 

@@ -19,15 +19,11 @@ from rsl_dpcppo.algorithms import objective
 from rsl_dpcppo.config import DPCPPOFields
 from rsl_dpcppo.errors import CheckpointError, ConfigError, NonFiniteError, check_fields
 from rsl_dpcppo.flow.matching import FitReport, ema_horizon, fit_flow
-from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, average_across_ranks
-from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
+from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch
+from rsl_dpcppo.hosts.rsl_rl.installed import FLOW_MODEL, MODEL_FIELD, HostPPO
+from rsl_dpcppo.hosts.rsl_rl.ranks import average_across_ranks
 from rsl_dpcppo.metrics import Stopwatch, energy_distance
 from rsl_dpcppo.policy.flow_model import BASE_ACTION, FlowModel
-
-if GENERATION == 3:
-    from rsl_dpcppo.hosts.rsl_rl.v3 import MODEL_FIELD, HostPPO
-else:
-    from rsl_dpcppo.hosts.rsl_rl.v5 import MODEL_FIELD, HostPPO
 
 LEARNER_STATE = "dpcppo"
 """Key in the optimizer's state dict for all that RSL-RL's checkpoints have no place for."""
@@ -64,7 +60,7 @@ class DPCPPO(HostPPO):
         if not isinstance(models_and_storage[0], FlowModel):
             raise ConfigError(
                 f"DPCPPO needs a flow policy, and {MODEL_FIELD} is {type(models_and_storage[0]).__name__}. "
-                f"Take {'rsl_dpcppo.FlowActorCritic' if GENERATION == 3 else 'rsl_dpcppo.FlowActor'}."
+                f"Take {FLOW_MODEL}."
             )
         super().__init__(*models_and_storage, **{name: value for name, value in fields.items() if name not in ours})
         if self.flow_cfg.flow_steps:

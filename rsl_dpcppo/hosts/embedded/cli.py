@@ -19,11 +19,12 @@ from omegaconf import OmegaConf
 
 from rsl_dpcppo import export as exporting
 from rsl_dpcppo.checkpoint import find_checkpoint
-from rsl_dpcppo.config import INFERENCE_POLICIES, DPCPPORunnerCfg, PPORunnerCfg, check_noise, to_rsl_rl
+from rsl_dpcppo.config import INFERENCE_POLICIES, DPCPPORunnerCfg, PPORunnerCfg, check_noise
 from rsl_dpcppo.errors import CheckpointError, ConfigError, ExportError, NonFiniteError, did_you_mean
 from rsl_dpcppo.hosts.embedded.agent_cfg import load_agent, override, save_agent
 from rsl_dpcppo.hosts.embedded.tasks import Policy, find_task, make_agent
 from rsl_dpcppo.hosts.rsl_rl.runner import Runner
+from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
 
 LOG_ROOT = Path("logs") / "rsl_rl"
 """Folder of all experiments, below the working directory."""

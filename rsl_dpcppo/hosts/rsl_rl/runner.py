@@ -12,12 +12,7 @@ from rsl_rl.runners import OnPolicyRunner
 from rsl_dpcppo.checkpoint import read_checkpoint, write_checkpoint
 from rsl_dpcppo.errors import CheckpointError
 from rsl_dpcppo.hosts.rsl_rl.action_space import check_action_space
-from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
-
-if GENERATION == 3:
-    from rsl_dpcppo.hosts.rsl_rl.v3 import collect_state, restore_state, upload_model
-else:
-    from rsl_dpcppo.hosts.rsl_rl.v5 import collect_state, restore_state, upload_model
+from rsl_dpcppo.hosts.rsl_rl.installed import collect_state, restore_state, upload_model
 
 
 class Runner(OnPolicyRunner):

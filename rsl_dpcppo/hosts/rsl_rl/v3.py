@@ -14,12 +14,16 @@ from rsl_rl.algorithms import PPO
 from rsl_rl.runners import on_policy_runner
 from torch import Tensor, nn
 
-from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, Symmetry, make_batch, make_symmetry
+from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, make_batch
+from rsl_dpcppo.hosts.rsl_rl.symmetry import Symmetry, make_symmetry
 from rsl_dpcppo.hosts.rsl_rl.version import VERSION
 from rsl_dpcppo.policy.flow_model import FlowModel
 
 MODEL_FIELD = "policy.class_name"
 """Where the configuration names the flow model."""
+
+FLOW_MODEL = "rsl_dpcppo.FlowActorCritic"
+"""The flow model that takes the place of RSL-RL's default."""
 
 # Runners before 3.2 evaluate class names in their own namespace, where "rsl_dpcppo.DPCPPO" must mean this package.
 on_policy_runner.rsl_dpcppo = sys.modules["rsl_dpcppo"]

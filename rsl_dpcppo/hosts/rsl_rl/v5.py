@@ -16,12 +16,16 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 
 from rsl_dpcppo.hosts.rsl_rl.action_space import check_action_space
-from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, Symmetry, make_batch, make_symmetry
+from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, make_batch
+from rsl_dpcppo.hosts.rsl_rl.symmetry import Symmetry, make_symmetry
 from rsl_dpcppo.hosts.rsl_rl.version import VERSION
 from rsl_dpcppo.policy.flow_model import FlowModel
 
 MODEL_FIELD = "actor.class_name"
 """Where the configuration names the flow model."""
+
+FLOW_MODEL = "rsl_dpcppo.FlowActor"
+"""The flow model that takes the place of RSL-RL's default."""
 
 NORMALIZES_IN_UPDATE = Version("5.5") <= VERSION
 """Up to 5.4 the critic's and RND's normalisers follow every environment step; from 5.5 every update."""

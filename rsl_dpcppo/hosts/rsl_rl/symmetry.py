@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Mirrored copies of a mini-batch, by the symmetry function that the user gave RSL-RL."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch
+from rsl_dpcppo.policy.flow_model import BASE_ACTION
+
+
+@dataclass
+class Symmetry:
+    """The user's symmetry function and what to do with it; RSL-RL's own settings in one form."""
+
+    function: Callable[..., Any]
+    """(env, obs, actions) -> both, with the mirrored copies appended along the first axis."""
+    env: Any
+    """The environment, which the function may ask for the layout of its observations."""
+    use_data_augmentation: bool
+    """Whether updates and fits run on the mirrored copies too."""
+    use_mirror_loss: bool
+    """Whether the mirror loss is added to the objective; otherwise it is only logged."""
+    mirror_loss_coeff: float
+    """Weight of the mirror loss."""
+
+    def mirror_actions(self, actions: Tensor) -> Tensor:
+        """Append the mirrored actions. Shape: [batch, num_actions] -> [copies * batch, num_actions]."""
+        return self.function(env=self.env, obs=None, actions=actions)[1]
+
+    def mirror_observations(self, observations: TensorDict) -> TensorDict:
+        """Append the mirrored observations; the base action is mirrored as the actions are."""
+        # Symmetry functions know the environment's groups only.
+        mirrored, _ = self.function(env=self.env, obs=observations.exclude(BASE_ACTION), actions=None)
+        mirrored[BASE_ACTION] = self.mirror_actions(observations[BASE_ACTION])
+        return mirrored
+
+    def mirror_batch(self, batch: MiniBatch) -> MiniBatch:
+        """Append the mirrored copies of every transition."""
+        observations = self.mirror_observations(batch.observations)
+        copies = len(observations) // batch.size
+        names = ("values", "advantages", "returns", "old_log_prob")
+        return dataclasses.replace(
+            batch,
+            observations=observations,
+            actions=self.mirror_actions(batch.actions),
+            base_action=observations[BASE_ACTION],
+            **{name: getattr(batch, name).repeat(copies) for name in names},
+        )
+
+    def mirror_loss(self, mean: Tensor, size: int) -> Tensor:
+        """Return how far the means on mirrored states are from the mirrored means.
+
+        Args:
+            mean: Kernel means on original and mirrored states. Shape: [copies * size, num_actions].
+            size: Number of original states.
+        """
+        target = self.mirror_actions(mean[:size]).detach()
+        return torch.nn.functional.mse_loss(mean[size:], target[size:])
+
+
+def make_symmetry(settings: dict[str, Any]) -> Symmetry:
+    """Return RSL-RL's symmetry settings, resolved by RSL-RL, in our form."""
+    return Symmetry(
+        settings["data_augmentation_func"],
+        settings["env"],
+        bool(settings.get("use_data_augmentation")),
+        bool(settings.get("use_mirror_loss")),
+        float(settings.get("mirror_loss_coeff") or 0.0),
+    )
