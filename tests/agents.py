@@ -47,6 +47,16 @@ def make_runner(env: VecEnv, cfg: dict[str, Any], kind: type[OnPolicyRunner] = O
     return kind(env, cfg, log_dir=tempfile.mkdtemp(prefix="rsl_dpcppo_test_"), device="cpu")
 
 
+def collect(runner: Any) -> None:
+    """Fill the storage of a runner's algorithm with one rollout."""
+    alg, obs = runner.alg, runner.env.get_observations()
+    with torch.inference_mode():
+        for _ in range(alg.storage.num_transitions_per_env):
+            obs, rewards, dones, extras = runner.env.step(alg.act(obs))
+            alg.process_env_step(obs, rewards, dones, extras)
+        alg.compute_returns(obs)
+
+
 def flat_parameters(module: torch.nn.Module) -> Tensor:
     """Return all parameters and buffers as one vector."""
     return torch.cat([tensor.detach().double().flatten().clone() for tensor in module.state_dict().values()])

@@ -16,7 +16,7 @@ import pytest
 import torch
 import torch.distributed
 import torch.multiprocessing
-from agents import agent_dict, flat_parameters, make_runner, small_agent
+from agents import agent_dict, collect, flat_parameters, make_runner, small_agent
 from torch import Tensor
 
 from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
@@ -30,16 +30,6 @@ def build(seed: int, num_envs: int) -> Any:
     torch.manual_seed(seed)
     cfg = small_agent(num_mini_batches=1, flow_num_mini_batches=1, flow_num_epochs=3)
     return make_runner(MultiGoalEnv(num_envs, seed=seed), agent_dict(cfg))
-
-
-def collect(runner: Any) -> None:
-    """Fill the storage with one rollout."""
-    alg, obs = runner.alg, runner.env.get_observations()
-    with torch.inference_mode():
-        for _ in range(8):
-            obs, rewards, dones, extras = runner.env.step(alg.act(obs))
-            alg.process_env_step(obs, rewards, dones, extras)
-        alg.compute_returns(obs)
 
 
 def weights(runner: Any) -> dict[str, Tensor]:

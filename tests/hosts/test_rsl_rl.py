@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from agents import Bandit, actor_section, agent_dict, flat_parameters, make_runner, small_agent
+from agents import Bandit, actor_section, agent_dict, collect, flat_parameters, make_runner, small_agent
 from rsl_rl.runners import OnPolicyRunner
 from tensordict import TensorDict
 from torch import Tensor
@@ -94,12 +94,8 @@ def test_stock_logger_gets_every_metric(tmp_path: Path) -> None:
 def test_base_action_of_the_rollout_is_what_the_update_sees() -> None:
     """Log-probabilities of the stored (s, a0, a) under unchanged weights equal those of the rollout."""
     runner = make_runner(MultiGoalEnv(16), agent_dict())
-    alg, obs = runner.alg, runner.env.get_observations()
-    with torch.inference_mode():
-        for _ in range(8):
-            obs, rewards, dones, extras = runner.env.step(alg.act(obs))
-            alg.process_env_step(obs, rewards, dones, extras)
-        alg.compute_returns(obs)
+    alg = runner.alg
+    collect(runner)
     assert alg.storage.observations[BASE_ACTION].abs().sum() > 0
     for batch in alg._mini_batches(4, 1):
         mean, std = alg._kernel(batch)
@@ -327,18 +323,22 @@ def mirror(env: Any, obs: TensorDict | None, actions: Tensor | None) -> tuple[Te
     return obs, None if actions is None else torch.cat([actions, actions * flip])
 
 
-@pytest.mark.parametrize(("augment", "loss"), [(True, False), (False, True), (True, True), (False, False)])
-def test_symmetry(augment: bool, loss: bool) -> None:
-    """The base action is mirrored as the action is, so mirrored transitions have the mirrored kernel's mean."""
-    torch.manual_seed(0)
+def symmetric_agent(augment: bool, loss: bool) -> dict[str, Any]:
     cfg = agent_dict()
     cfg["algorithm"]["symmetry_cfg"] = {
         "data_augmentation_func": mirror,
         "use_data_augmentation": augment,
         "use_mirror_loss": loss,
-        "mirror_loss_coeff": 1.0,
+        "mirror_loss_coeff": 10.0,
     }
-    runner = make_runner(MultiGoalEnv(64), cfg)
+    return cfg
+
+
+@pytest.mark.parametrize(("augment", "loss"), [(True, False), (False, True), (True, True), (False, False)])
+def test_symmetry(augment: bool, loss: bool) -> None:
+    """The base action is mirrored as the action is, so mirrored transitions have the mirrored kernel's mean."""
+    torch.manual_seed(0)
+    runner = make_runner(MultiGoalEnv(64), symmetric_agent(augment, loss))
     reports = record_updates(runner)
     samples = runner.alg._fit_samples
     sizes = []
@@ -360,14 +360,7 @@ def test_mirror_loss_makes_the_policy_symmetric() -> None:
 
     def asymmetry(use_mirror_loss: bool) -> float:
         torch.manual_seed(0)
-        cfg = agent_dict()
-        cfg["algorithm"]["symmetry_cfg"] = {
-            "data_augmentation_func": mirror,
-            "use_data_augmentation": False,
-            "use_mirror_loss": use_mirror_loss,
-            "mirror_loss_coeff": 10.0,
-        }
-        runner = make_runner(MultiGoalEnv(64), cfg)
+        runner = make_runner(MultiGoalEnv(64), symmetric_agent(False, use_mirror_loss))
         reports = record_updates(runner)
         runner.learn(8)
         return reports[-1]["symmetry"]
