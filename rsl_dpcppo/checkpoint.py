@@ -46,9 +46,9 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: str | None = Non
             f"'{path}' is not loaded: it is no checkpoint, or it holds more than tensors and plain values, and so "
             "could run code."
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged file can fail anywhere in torch's reader
         raise CheckpointError(
-            f"'{path}' is damaged or incomplete; take an earlier checkpoint. ({str(error).splitlines()[0]})"
+            f"'{path}' is damaged or incomplete; take an earlier checkpoint. ({error!r:.200})"
         ) from None
     if not isinstance(checkpoint, dict) or "iter" not in checkpoint or "optimizer_state_dict" not in checkpoint:
         raise CheckpointError(f"'{path}' is not a checkpoint of RSL-RL: it lacks 'iter' and 'optimizer_state_dict'.")
@@ -66,6 +66,11 @@ def find_checkpoint(log_root: str | os.PathLike[str], load_run: str = ".*", chec
     Raises:
         CheckpointError: If nothing matches; the message lists what is there.
     """
+    for pattern in (load_run, checkpoint):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise CheckpointError(f"'{pattern}' is not a regular expression: {error}.") from None
     log_root = Path(log_root)
     runs = sorted(entry.name for entry in log_root.iterdir() if entry.is_dir()) if log_root.is_dir() else []
     matching = [run for run in runs if re.match(load_run, run)]

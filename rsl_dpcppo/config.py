@@ -58,9 +58,9 @@ class FlowFields:
         """
         self.flow_hidden_dims = _widths("flow_hidden_dims", self.flow_hidden_dims)
         _check_activation("flow_activation", self.flow_activation)
-        _check_int("flow_steps", self.flow_steps, minimum=1)
-        _check_choice("flow_solver", self.flow_solver, SOLVERS)
-        _check_choice("inference_policy", self.inference_policy, INFERENCE_POLICIES)
+        check_int("flow_steps", self.flow_steps, minimum=1)
+        check_choice("flow_solver", self.flow_solver, SOLVERS)
+        check_choice("inference_policy", self.inference_policy, INFERENCE_POLICIES)
         self.inference_noise = check_noise("inference_noise", self.inference_noise)
 
 
@@ -104,12 +104,12 @@ class DPCPPOFields:
         """
         _check_float("score_coef", self.score_coef, minimum=0.0)
         _check_float("flow_learning_rate", self.flow_learning_rate, minimum=0.0, minimum_excluded=True)
-        _check_int("flow_num_epochs", self.flow_num_epochs, minimum=1)
-        _check_int("flow_num_mini_batches", self.flow_num_mini_batches, minimum=1)
+        check_int("flow_num_epochs", self.flow_num_epochs, minimum=1)
+        check_int("flow_num_mini_batches", self.flow_num_mini_batches, minimum=1)
         _check_float("flow_ema_decay", self.flow_ema_decay, minimum=0.0, below=1.0)
-        _check_choice("flow_target", self.flow_target, FLOW_TARGETS)
+        check_choice("flow_target", self.flow_target, FLOW_TARGETS)
         _check_float("flow_fit_tolerance", self.flow_fit_tolerance, minimum=0.0, below=1.0)
-        _check_int("flow_steps", self.flow_steps, minimum=0)
+        check_int("flow_steps", self.flow_steps, minimum=0)
 
 
 @dataclass
@@ -245,7 +245,8 @@ def check_noise(name: str, value: Any) -> str:
         ConfigError: If it is none of these.
     """
     text = str(value)
-    if isinstance(value, bool) or not (text in ("random", "zero") or (text.isascii() and text.isdigit())):
+    is_seed = text.isascii() and text.isdigit() and int(text) < 2**63
+    if isinstance(value, bool) or not (text in ("random", "zero") or is_seed):
         raise ConfigError(f"{name} is {value!r}; it must be 'random', 'zero' or a seed (a whole number from 0).")
     return text
 
@@ -259,12 +260,14 @@ def _check_activation(name: str, value: Any) -> None:
         raise ConfigError(f"{name} is {value!r}; it must be one of RSL-RL's names. {error}") from None
 
 
-def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise a :class:`~rsl_dpcppo.errors.ConfigError` unless the value is one of the choices."""
     if value not in choices:
         raise ConfigError(f"{name} is {value!r}; it must be one of {', '.join(repr(choice) for choice in choices)}.")
 
 
-def _check_int(name: str, value: Any, *, minimum: int) -> None:
+def check_int(name: str, value: Any, *, minimum: int) -> None:
+    """Raise a :class:`~rsl_dpcppo.errors.ConfigError` unless the value is a whole number from the minimum."""
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
         raise ConfigError(f"{name} is {value!r}; it must be a whole number, {minimum} or more.")
 

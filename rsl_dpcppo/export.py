@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rsl_dpcppo.config import check_noise
+from rsl_dpcppo.config import INFERENCE_POLICIES, check_choice, check_int, check_noise
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.policy.flow_model import FlowModel
 from rsl_dpcppo.policy.head import FlowHead
@@ -56,7 +56,7 @@ def exported_policy(model: FlowModel, noise: str = "zero", policy: str = "flow_r
         flow_steps: Number of solver steps; 0 for the model's own.
 
     Raises:
-        ConfigError: If the model has an encoder, or the noise is none of the above.
+        ConfigError: If the model has an encoder, or a setting is none of the above.
     """
     if model.is_recurrent or hasattr(model, "cnns") or hasattr(model, "actor_cnns"):
         raise ConfigError(
@@ -65,6 +65,8 @@ def exported_policy(model: FlowModel, noise: str = "zero", policy: str = "flow_r
         )
     if noise == "random" or (noise != NOISE_INPUT and not check_noise("noise", noise)):
         raise ConfigError(f"noise is {noise!r}; an exported policy takes 'zero', a seed, or 'input'.")
+    check_choice("policy", policy, INFERENCE_POLICIES)
+    check_int("flow_steps", flow_steps, minimum=0)
     head = copy.deepcopy(model.head)
     head.set_inference(policy, "zero" if noise == NOISE_INPUT else noise)
     head.flow.num_steps = flow_steps or head.flow.num_steps
@@ -133,19 +135,21 @@ def largest_difference(model: FlowModel, exported: ExportedPolicy, path: Path) -
         path: The file.
 
     Returns:
-        Largest absolute difference of an action.
+        Largest absolute difference of an action; infinite if one is not a number.
     """
     run, head, device = load_exported(path), model.head, model.head.fixed_noise.device
     before = (head.add_residual, head.random_noise, head.fixed_noise.clone(), head.flow.num_steps)
     head.add_residual, head.random_noise = exported.head.add_residual, False
     head.fixed_noise.copy_(exported.head.fixed_noise)
     head.flow.num_steps = exported.head.flow.num_steps
-    largest = 0.0
-    for batch_size in (1, 7, 256):
-        inputs = example_inputs(exported, batch_size, seed=batch_size)
-        context = model.normalizer(inputs["obs"].to(device))
-        live = head.act(inputs["noise"].to(device), context) if "noise" in inputs else head(context)
-        largest = max(largest, float(np.abs(live.cpu().numpy() - run(*inputs.values())).max()))
-    head.add_residual, head.random_noise, _, head.flow.num_steps = before
-    head.fixed_noise.copy_(before[2])
-    return largest
+    differences = []
+    try:
+        for batch_size in (1, 7, 256):
+            inputs = example_inputs(exported, batch_size, seed=batch_size)
+            context = model.normalizer(inputs["obs"].to(device))
+            live = head.act(inputs["noise"].to(device), context) if "noise" in inputs else head(context)
+            differences.append(np.abs(live.cpu().numpy() - run(*inputs.values())).max())
+    finally:
+        head.add_residual, head.random_noise, _, head.flow.num_steps = before
+        head.fixed_noise.copy_(before[2])
+    return float(np.nan_to_num(differences, nan=np.inf).max())

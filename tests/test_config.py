@@ -298,10 +298,12 @@ def test_installed_ppo_takes_every_field() -> None:
 
 
 @pytest.mark.parametrize("agent", ["dpcppo", "ppo"])
-def test_unmodified_runner_of_rsl_rl_trains_with_it(agent: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unmodified_runner_of_rsl_rl_trains_with_it(
+    agent: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     cfg = make_agent("MultiGoal-v0", agent)
     cfg.num_steps_per_env = 4
-    runner = OnPolicyRunner(MultiGoalEnv(num_envs=8), to_rsl_rl(cfg), log_dir=None, device="cpu")
+    runner = OnPolicyRunner(MultiGoalEnv(num_envs=8), to_rsl_rl(cfg), log_dir=str(tmp_path), device="cpu")
     runner.learn(1)
     assert "unexpected arguments" not in capsys.readouterr().out
 

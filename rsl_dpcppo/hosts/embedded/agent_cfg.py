@@ -10,12 +10,16 @@ from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from rsl_dpcppo.config import DPCPPORunnerCfg, PPORunnerCfg, RunnerCfg
 from rsl_dpcppo.errors import ConfigError, did_you_mean
 
 PREFIX = "agent."
 """What overrides begin with, as in Isaac Lab."""
+
+_UNREADABLE = (OmegaConfBaseException, YAMLError, TypeError)
+"""What OmegaConf raises for text that is no YAML, or no value of the field."""
 
 Cfg = TypeVar("Cfg", bound=RunnerCfg)
 
@@ -33,16 +37,17 @@ def override(cfg: Cfg, overrides: list[str]) -> Cfg:
     Raises:
         ConfigError: If an override is not one, or its field is unknown or of another type.
     """
-    merged = OmegaConf.structured(cfg)
     for text in overrides:
         key, equals, _ = text.partition("=")
         if not equals or not key.startswith(PREFIX):
             raise ConfigError(f"Unknown argument '{text}'. Overrides look like agent.algorithm.score_coef=0.5")
+        structured = OmegaConf.structured(cfg)
         try:
-            merged = OmegaConf.merge(merged, OmegaConf.from_dotlist([text.removeprefix(PREFIX)]))
-        except OmegaConfBaseException as error:
-            raise ConfigError(f"'{text}': {_explain(merged, key.removeprefix(PREFIX), error)}") from None
-    return OmegaConf.to_object(merged)  # type: ignore[return-value]
+            changed = OmegaConf.from_dotlist([text.removeprefix(PREFIX)])
+            cfg = OmegaConf.to_object(OmegaConf.merge(structured, changed))  # type: ignore[assignment]
+        except _UNREADABLE as error:
+            raise ConfigError(f"'{text}': {_explain(structured, key.removeprefix(PREFIX), error)}") from None
+    return cfg
 
 
 def _explain(cfg: DictConfig, key: str, error: Exception) -> str:
@@ -76,7 +81,9 @@ def load_agent(run: Path) -> PPORunnerCfg | DPCPPORunnerCfg | None:
         return None
     try:
         saved = OmegaConf.load(path)
+        if not isinstance(saved, DictConfig) or "actor" not in saved:
+            raise ConfigError(f"'{path}' does not hold an agent of this package: it has no section 'actor'.")
         kind = PPORunnerCfg if OmegaConf.select(saved, "actor.flow_steps") is None else DPCPPORunnerCfg
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), saved))  # type: ignore[return-value]
-    except (OmegaConfBaseException, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         raise ConfigError(f"'{path}' does not hold an agent of this package: {str(error).splitlines()[0]}") from None
