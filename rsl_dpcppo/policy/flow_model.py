@@ -119,3 +119,16 @@ def check_observations(observations: TensorDict, groups: list[str], num_actions:
                 "[num_envs, size]; use the convolutional one: rsl_dpcppo.FlowCNNActor (rsl-rl-lib 5.x) or "
                 "rsl_dpcppo.FlowActorCriticCNN (rsl-rl-lib 3.3)."
             )
+
+
+def check_exportable(class_name: str | None, expected: str) -> None:
+    """Check that an agent is the kind of flow policy that can be rebuilt from its weights.
+
+    Raises:
+        ConfigError: If the class that its configuration names is another one.
+    """
+    if class_name != expected:
+        raise ConfigError(
+            f"The run's params/agent.yaml names the model {class_name}; with the installed RSL-RL only {expected} can "
+            "be exported without its environment. Use the host's own exporter for others."
+        )

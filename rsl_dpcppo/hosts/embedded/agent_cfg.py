@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -87,3 +88,25 @@ def load_agent(run: Path) -> PPORunnerCfg | DPCPPORunnerCfg | None:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), saved))  # type: ignore[return-value]
     except _UNREADABLE as error:
         raise ConfigError(f"'{path}' does not hold an agent of this package: {str(error).splitlines()[0]}") from None
+
+
+def is_rsl_rl_agent(run: Path) -> bool:
+    """Return whether a run's params/agent.yaml is RSL-RL's own dictionary, as Isaac Lab writes it."""
+    agent = load_rsl_rl_agent(run)
+    return any("class_name" in (agent.get(section) or {}) for section in ("policy", "actor"))
+
+
+def load_rsl_rl_agent(run: Path) -> dict[str, Any]:
+    """Read params/agent.yaml of a run's folder as a dictionary; empty if there is none.
+
+    Raises:
+        ConfigError: If the file is no YAML of plain values.
+    """
+    path = run / "params" / "agent.yaml"
+    if not path.is_file():
+        return {}
+    try:
+        agent = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"'{path}' is no YAML of plain values: {str(error).splitlines()[0]}") from None
+    return agent if isinstance(agent, dict) else {}

@@ -18,13 +18,21 @@ import torch
 from omegaconf import OmegaConf
 
 from rsl_dpcppo import export as exporting
-from rsl_dpcppo.checkpoint import find_checkpoint
+from rsl_dpcppo.checkpoint import find_checkpoint, read_checkpoint
 from rsl_dpcppo.config import INFERENCE_POLICIES, DPCPPORunnerCfg, PPORunnerCfg, check_noise
 from rsl_dpcppo.errors import CheckpointError, ConfigError, ExportError, NonFiniteError, did_you_mean
-from rsl_dpcppo.hosts.embedded.agent_cfg import load_agent, override, save_agent
-from rsl_dpcppo.hosts.embedded.tasks import Policy, find_task, make_agent
+from rsl_dpcppo.hosts.embedded.agent_cfg import (
+    is_rsl_rl_agent,
+    load_agent,
+    load_rsl_rl_agent,
+    override,
+    save_agent,
+)
+from rsl_dpcppo.hosts.embedded.tasks import TASKS, Policy, find_task, make_agent
+from rsl_dpcppo.hosts.rsl_rl.installed import build_policy
 from rsl_dpcppo.hosts.rsl_rl.runner import Runner
 from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
+from rsl_dpcppo.policy.flow_model import FlowModel
 
 LOG_ROOT = Path("logs") / "rsl_rl"
 """Folder of all experiments, below the working directory."""
@@ -65,7 +73,7 @@ def train(arguments: list[str]) -> None:
     for name in ("seed", "num_envs", "max_iterations", "experiment_name", "run_name", "logger"):
         if getattr(args, name) is not None:
             setattr(cfg, name, getattr(args, name))
-    checkpoint = _find(cfg, args) if args.resume else None
+    checkpoint = _find(cfg.experiment_name, args) if args.resume else None
 
     run = _new_run(cfg)
     try:
@@ -99,20 +107,38 @@ def play(arguments: list[str]) -> None:
 
 
 def export(arguments: list[str]) -> None:
-    """Export a trained policy to TorchScript and ONNX, and compare both with the live policy."""
+    """Export a trained policy to TorchScript and ONNX, and compare both with the live policy.
+
+    Works on checkpoints of every host, with none of them installed: the run's params/agent.yaml tells the networks.
+    """
     parser = _parser("Export a trained flow policy to TorchScript and ONNX.")
     _add_inference_arguments(parser, "zero (default), a seed, or input: the noise is the policy's second input")
     args, overrides = _parse(parser, arguments)
-    runner, cfg, checkpoint = _load(args, overrides)
-    if not isinstance(cfg, DPCPPORunnerCfg):
-        raise ConfigError(f"Agent '{args.agent}' is no flow policy; export it with RSL-RL's own exporter.")
-    policy = args.policy or cfg.actor.inference_policy
-    exported = exporting.exported_policy(runner.alg.model, args.noise or "zero", policy)
+    experiment = args.experiment_name
+    if experiment is None and args.task in TASKS:
+        experiment = make_agent(args.task, args.agent).experiment_name
+    if experiment is None and args.checkpoint is None:
+        raise ConfigError(f"Name the run of '{args.task}': --checkpoint FILE, or --experiment_name EXPERIMENT.")
+    checkpoint = _find(experiment or "", args)
+    model, policy = _load_model(args, overrides, checkpoint)
+    exported = exporting.exported_policy(model, args.noise or "zero", args.policy or policy, args.flow_steps or 0)
     for path in exporting.export(exported, checkpoint.parent / "exported"):
-        difference = exporting.largest_difference(runner.alg.model, exported, path)
+        difference = exporting.largest_difference(model, exported, path)
         print(f"[INFO] {path}: differs from the live policy by at most {difference:.1e}")
         if difference > EXPORT_TOLERANCE:
             raise ExportError(f"'{path}' differs from the live policy by more than {EXPORT_TOLERANCE:.0e}.")
+
+
+def _load_model(args: argparse.Namespace, overrides: list[str], checkpoint: Path) -> tuple[FlowModel, str]:
+    """Return the policy of a checkpoint of any host, and who acts in it by its configuration."""
+    if is_rsl_rl_agent(checkpoint.parent):
+        agent = load_rsl_rl_agent(checkpoint.parent)
+        model = build_policy(agent, read_checkpoint(checkpoint, map_location="cpu"))
+        return model, "flow_residual" if model.head.add_residual else "flow"
+    runner, cfg, _ = _load(args, overrides)
+    if not isinstance(cfg, DPCPPORunnerCfg):
+        raise ConfigError(f"Agent '{args.agent}' is no flow policy; export it with RSL-RL's own exporter.")
+    return runner.alg.model, cfg.actor.inference_policy
 
 
 def _parser(description: str) -> argparse.ArgumentParser:
@@ -182,19 +208,19 @@ def _build(args: argparse.Namespace, cfg: PPORunnerCfg | DPCPPORunnerCfg, run: P
     return Runner(env, to_rsl_rl(cfg), log_dir=str(run) if run else None, device=args.device)
 
 
-def _find(cfg: PPORunnerCfg | DPCPPORunnerCfg, args: argparse.Namespace) -> Path:
+def _find(experiment_name: str, args: argparse.Namespace) -> Path:
     """Return the checkpoint that the arguments name."""
     if args.checkpoint and Path(args.checkpoint).is_file():
         return Path(args.checkpoint)
     names = {"load_run": args.load_run, "checkpoint": args.checkpoint}
-    return find_checkpoint(LOG_ROOT / cfg.experiment_name, **{key: name for key, name in names.items() if name})
+    return find_checkpoint(LOG_ROOT / experiment_name, **{key: name for key, name in names.items() if name})
 
 
 def _load(args: argparse.Namespace, overrides: list[str]) -> tuple[Runner, PPORunnerCfg | DPCPPORunnerCfg, Path]:
     """Load the policy that the arguments name, with the networks that its run was trained with."""
     cfg = make_agent(args.task, args.agent)
     cfg.experiment_name = args.experiment_name or cfg.experiment_name
-    checkpoint = _find(cfg, args)
+    checkpoint = _find(cfg.experiment_name, args)
     cfg = override(load_agent(checkpoint.parent) or cfg, overrides)
     cfg.seed = args.seed if args.seed is not None else cfg.seed
     cfg.num_envs = 1  # The environment tells the shapes; evaluation makes its own starts.

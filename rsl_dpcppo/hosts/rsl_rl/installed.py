@@ -1,13 +1,19 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""The adapters of the installed RSL-RL generation, under one name each."""
+"""The adapter of the installed RSL-RL generation, v3 or v5, under names of its own."""
 
 from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
 
 if GENERATION == 3:
-    from rsl_dpcppo.hosts.rsl_rl.v3 import FLOW_MODEL, MODEL_FIELD, HostPPO, collect_state, restore_state, upload_model
+    from rsl_dpcppo.hosts.rsl_rl import v3 as adapter
 else:
-    from rsl_dpcppo.hosts.rsl_rl.v5 import FLOW_MODEL, MODEL_FIELD, HostPPO, collect_state, restore_state, upload_model
+    from rsl_dpcppo.hosts.rsl_rl import v5 as adapter  # type: ignore[no-redef]
 
-__all__ = ["FLOW_MODEL", "MODEL_FIELD", "HostPPO", "collect_state", "restore_state", "upload_model"]
+FLOW_MODEL = adapter.FLOW_MODEL
+MODEL_FIELD = adapter.MODEL_FIELD
+HostPPO = adapter.HostPPO
+build_policy = adapter.build_policy
+collect_state = adapter.collect_state
+restore_state = adapter.restore_state
+upload_model = adapter.upload_model

@@ -9,15 +9,18 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from packaging.version import Version
 from rsl_rl.algorithms import PPO
 from rsl_rl.runners import on_policy_runner
+from tensordict import TensorDict
 from torch import Tensor, nn
 
 from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, make_batch
 from rsl_dpcppo.hosts.rsl_rl.symmetry import Symmetry, make_symmetry
 from rsl_dpcppo.hosts.rsl_rl.version import VERSION
-from rsl_dpcppo.policy.flow_model import FlowModel
+from rsl_dpcppo.policy.flow_actor_critic import FlowActorCritic
+from rsl_dpcppo.policy.flow_model import FlowModel, check_exportable
 
 MODEL_FIELD = "policy.class_name"
 """Where the configuration names the flow model."""
@@ -113,3 +116,25 @@ def upload_model(runner: Any, path: str) -> None:
         runner.logger.save_model(path, runner.current_learning_iteration)
     elif runner.logger_type in ("neptune", "wandb"):
         runner.writer.save_model(path, runner.current_learning_iteration)
+
+
+def build_policy(agent: dict[str, Any], checkpoint: dict[str, Any]) -> FlowModel:
+    """Return the policy of a checkpoint without its environment, whose shapes the weights tell.
+
+    Args:
+        agent: The run's params/agent.yaml.
+        checkpoint: What the runner saved.
+
+    Raises:
+        ConfigError: If the agent is no flow policy over vector observations.
+    """
+    fields = dict(agent.get("policy") or {})
+    check_exportable(fields.pop("class_name", None), FLOW_MODEL)
+    state = checkpoint["model_state_dict"]
+    num_actions = state["std" if "std" in state else "log_std"].numel()
+    num_obs = state["velocity.input_layer.weight"].shape[1] - num_actions - 1
+    sizes = {"policy": num_obs, "critic": state["critic.0.weight"].shape[1]}
+    observations = TensorDict({name: torch.zeros(1, size) for name, size in sizes.items()}, batch_size=[1])
+    model = FlowActorCritic(observations, {name: [name] for name in sizes}, num_actions, **fields)
+    model.load_state_dict(state)
+    return model.eval()

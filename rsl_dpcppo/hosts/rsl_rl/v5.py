@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
+import torch
 from packaging.version import Version
 from rsl_rl.algorithms import PPO
 from rsl_rl.storage import RolloutStorage
@@ -19,7 +20,8 @@ from rsl_dpcppo.hosts.rsl_rl.action_space import check_action_space
 from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, make_batch
 from rsl_dpcppo.hosts.rsl_rl.symmetry import Symmetry, make_symmetry
 from rsl_dpcppo.hosts.rsl_rl.version import VERSION
-from rsl_dpcppo.policy.flow_model import FlowModel
+from rsl_dpcppo.policy.flow_actor import FlowActor
+from rsl_dpcppo.policy.flow_model import FlowModel, check_exportable
 
 MODEL_FIELD = "actor.class_name"
 """Where the configuration names the flow model."""
@@ -115,3 +117,28 @@ def restore_state(runner: Any, checkpoint: dict[str, Any], for_training: bool) -
 def upload_model(runner: Any, path: str) -> None:
     """Hand a written checkpoint to the logging service."""
     runner.logger.save_model(path, runner.current_learning_iteration)
+
+
+def build_policy(agent: dict[str, Any], checkpoint: dict[str, Any]) -> FlowModel:
+    """Return the policy of a checkpoint without its environment, whose shapes the weights tell.
+
+    Args:
+        agent: The run's params/agent.yaml.
+        checkpoint: What the runner saved.
+
+    Raises:
+        ConfigError: If the agent is no flow policy over vector observations.
+    """
+    fields = dict(agent.get("actor") or {})
+    check_exportable(fields.pop("class_name", None), FLOW_MODEL)
+    state = checkpoint["actor_state_dict"]
+    num_actions = state[f"distribution.{_std_name(state)}"].numel()
+    num_obs = state["velocity.input_layer.weight"].shape[1] - num_actions - 1
+    observations = TensorDict({"policy": torch.zeros(1, num_obs)}, batch_size=[1])
+    model = FlowActor(observations, {"actor": ["policy"]}, "actor", num_actions, **fields)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _std_name(state: dict[str, Any]) -> str:
+    return "std_param" if "distribution.std_param" in state else "log_std_param"

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The tasks of the installed Isaac Lab, with the agents that they have here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+from isaaclab_tasks_cfg import AGENTS, register
+from isaaclab_tasks_cfg.launch import INSTALL, LaunchError
+from isaaclab_tasks_cfg.paper import TASKS, base_id, find_paper_task
+
+
+def list_isaaclab() -> tuple[list[tuple[str, str]], Callable[[], None]]:
+    """Start the simulator, which Isaac Lab's tasks need, and list them.
+
+    Returns:
+        (id, agents and remarks) of every task with an RSL-RL agent, and of the paper's tasks that this Isaac Lab lacks;
+        and what closes the simulator, and with it the process.
+
+    Raises:
+        LaunchError: If Isaac Lab is missing or does not start; the message says why.
+    """
+    try:
+        found = version("isaaclab")
+    except PackageNotFoundError:
+        raise LaunchError(f"isaaclab is not installed in this Python. {INSTALL}") from None
+    try:
+        from isaaclab.app import AppLauncher
+
+        app = AppLauncher(headless=True).app
+        import isaaclab_tasks  # noqa: F401
+    except Exception as error:  # a broken simulator fails in many ways, and the other hosts are still to be listed
+        raise LaunchError(f"isaaclab {found} does not start here ({error!r:.200}). {INSTALL}") from None
+    import gymnasium
+
+    registered = register()
+    rows = []
+    for task_id in sorted(registered):
+        kwargs = gymnasium.spec(task_id).kwargs
+        task = find_paper_task(task_id)
+        agents = ["rsl_rl_cfg_entry_point (stock PPO)", *(name for name in AGENTS if name in kwargs)]
+        rows.append((task_id, ", ".join(agents) + (f"; paper's Table {task.dpcppo.table}" if task else "")))
+    there = {base_id(task_id) for task_id in registered}
+    rows += [(task.ids[0], f"not in isaaclab {found}; skipped") for task in TASKS if not there & set(task.ids)]
+    return rows, app.close

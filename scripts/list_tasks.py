@@ -1,0 +1,32 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Print every task known on this machine with its agents, and why a host is absent: python scripts/list_tasks.py."""
+
+from isaaclab_tasks_cfg.launch import LaunchError
+from isaaclab_tasks_cfg.listing import list_isaaclab
+
+
+def print_tasks(host: str, rows: list[tuple[str, str]]) -> None:
+    """Print the tasks of one host under its name."""
+    print(f"\n{host}")
+    width = max((len(task) for task, _ in rows), default=0)
+    for task, remarks in rows:
+        print(f"  {task:{width}}  {remarks}")
+
+
+if __name__ == "__main__":
+    isaaclab = None
+    try:
+        isaaclab = list_isaaclab()
+    except LaunchError as error:
+        print(f"\nIsaac Lab: absent. {error}")
+
+    # After the simulator, which has to start before torch is imported.
+    from rsl_dpcppo.hosts.embedded.tasks import TASKS
+
+    print_tasks("Embedded", [(name, ", ".join(task.agents)) for name, task in TASKS.items()])
+    if isaaclab is not None:
+        rows, close = isaaclab
+        print_tasks("Isaac Lab", rows)
+        close()
