@@ -83,18 +83,16 @@ def to_dpcppo(ppo: Any) -> Any:
 
 def set_networks(cfg: Any, hidden_dims: list[int], activation: str, critic: bool = True) -> None:
     """Set the widths and the activation of the policy, of its flow if it has one, and by default of the critic."""
-    policy = cfg.policy if GENERATION == 3 else cfg.actor
+    in_one = not _is_missing(getattr(cfg, "policy", dataclasses.MISSING))
+    policy = cfg.policy if in_one else cfg.actor
+    policy.activation = activation
     if isinstance(policy, FlowFields):
         policy.flow_hidden_dims, policy.flow_activation = list(hidden_dims), activation
-    policy.activation = activation
-    if GENERATION == 3:
-        policy.actor_hidden_dims = list(hidden_dims)
-        if critic:
-            policy.critic_hidden_dims = list(hidden_dims)
-    else:
-        policy.hidden_dims = list(hidden_dims)
-        if critic:
-            cfg.critic.hidden_dims, cfg.critic.activation = list(hidden_dims), activation
+    setattr(policy, "actor_hidden_dims" if in_one else "hidden_dims", list(hidden_dims))
+    if critic and in_one:
+        policy.critic_hidden_dims = list(hidden_dims)
+    elif critic:
+        cfg.critic.hidden_dims, cfg.critic.activation = list(hidden_dims), activation
 
 
 def _models(cfg: Any) -> tuple[Any, Any]:

@@ -61,7 +61,7 @@ def find_checkpoint(log_root: str | os.PathLike[str], load_run: str = ".*", chec
     Args:
         log_root: Folder of the experiment's runs.
         load_run: Regular expression of the run's folder; runs sort by name, which begins with date and time.
-        checkpoint: Regular expression of the file; files sort by iteration.
+        checkpoint: Regular expression of the file, with or without its suffix; files sort by iteration.
 
     Raises:
         CheckpointError: If nothing matches; the message lists what is there.
@@ -77,7 +77,8 @@ def find_checkpoint(log_root: str | os.PathLike[str], load_run: str = ".*", chec
     if not matching:
         raise CheckpointError(f"No run in '{log_root}' matches '{load_run}'. Runs there: {', '.join(runs) or 'none'}.")
     for run in reversed(matching):
-        files = [entry.name for entry in (log_root / run).iterdir() if re.match(checkpoint, entry.name)]
+        files = [entry.name for entry in (log_root / run).iterdir() if entry.is_file()]
+        files = [name for name in files if re.fullmatch(checkpoint, name) or re.fullmatch(rf"{checkpoint}\.pt", name)]
         if files:
             return log_root / run / max(files, key=_iteration)
     raise CheckpointError(

@@ -125,6 +125,11 @@ class NetworkCfg:
     obs_normalization: bool = False
     """Whether observations are normalised by their running mean and standard deviation."""
 
+    def __post_init__(self) -> None:
+        """Check types and ranges."""
+        self.hidden_dims = _widths("hidden_dims", self.hidden_dims)
+        _check_activation("activation", self.activation)
+
 
 @dataclass
 class GaussianActorCfg(NetworkCfg):
@@ -136,10 +141,21 @@ class GaussianActorCfg(NetworkCfg):
     std_type: str = "scalar"
     """What is learned: "scalar", the standard deviation, or "log", its logarithm, which stays positive."""
 
+    def __post_init__(self) -> None:
+        """Check types and ranges."""
+        super().__post_init__()
+        _check_float("init_std", self.init_std, minimum=0.0, minimum_excluded=True)
+        check_choice("std_type", self.std_type, ("scalar", "log"))
+
 
 @dataclass
 class FlowActorCfg(FlowFields, GaussianActorCfg):
     """The flow policy: RSL-RL's own fields describe the residual kernel, the ``flow_`` fields the flow."""
+
+    def __post_init__(self) -> None:
+        """Check types and ranges."""
+        FlowFields.__post_init__(self)
+        GaussianActorCfg.__post_init__(self)
 
 
 @dataclass
@@ -185,10 +201,25 @@ class PPOAlgorithmCfg:
     normalize_advantage_per_mini_batch: bool = False
     """Whether advantages are normalised per mini-batch rather than per rollout."""
 
+    def __post_init__(self) -> None:
+        """Check types and ranges."""
+        for name in ("num_learning_epochs", "num_mini_batches"):
+            check_int(name, getattr(self, name), minimum=1)
+        for name in ("clip_param", "learning_rate", "max_grad_norm", "desired_kl"):
+            _check_float(name, getattr(self, name), minimum=0.0, minimum_excluded=True)
+        for name in ("gamma", "lam", "value_loss_coef", "entropy_coef"):
+            _check_float(name, getattr(self, name), minimum=0.0)
+        check_choice("schedule", self.schedule, ("adaptive", "fixed"))
+
 
 @dataclass
 class DPCPPOAlgorithmCfg(DPCPPOFields, PPOAlgorithmCfg):
     """DP-CPPO: RSL-RL's fields for the conditional PPO step, ours for the regulariser and the flow's fit."""
+
+    def __post_init__(self) -> None:
+        """Check types and ranges."""
+        DPCPPOFields.__post_init__(self)
+        PPOAlgorithmCfg.__post_init__(self)
 
 
 @dataclass
@@ -219,6 +250,18 @@ class RunnerCfg:
     logger: str = "tensorboard"
     """"tensorboard", "wandb" or "neptune"."""
 
+    wandb_project: str = "rsl_dpcppo"
+    """Project of the runs at W&B."""
+
+    neptune_project: str = "rsl_dpcppo"
+    """Project of the runs at Neptune."""
+
+    def __post_init__(self) -> None:
+        """Check types and ranges."""
+        for name in ("num_envs", "num_steps_per_env", "max_iterations", "save_interval"):
+            check_int(name, getattr(self, name), minimum=1)
+        check_choice("logger", self.logger, ("tensorboard", "wandb", "neptune"))
+
 
 @dataclass
 class PPORunnerCfg(RunnerCfg):
@@ -245,7 +288,7 @@ def check_noise(name: str, value: Any) -> str:
         ConfigError: If it is none of these.
     """
     text = str(value)
-    is_seed = text.isascii() and text.isdigit() and int(text) < 2**63
+    is_seed = text.isascii() and text.isdigit() and len(text) < 19  # what a generator takes as a seed
     if isinstance(value, bool) or not (text in ("random", "zero") or is_seed):
         raise ConfigError(f"{name} is {value!r}; it must be 'random', 'zero' or a seed (a whole number from 0).")
     return text

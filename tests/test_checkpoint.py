@@ -310,3 +310,15 @@ def test_wrong_regular_expression_is_named(tmp_path: Path, names: dict[str, str]
     make_runs(tmp_path, {"2026-03-01": ["model_1.pt"]})
     with pytest.raises(CheckpointError):
         find_checkpoint(tmp_path, **names)
+
+
+def test_leftovers_are_no_checkpoints(tmp_path: Path) -> None:
+    make_runs(tmp_path, {"2026-03-01": ["model_1.pt", "model_1000.pt.tmp", ".model_2000.pt.77"]})
+    (tmp_path / "2026-03-01" / "model_99.pt").mkdir()
+    assert find_checkpoint(tmp_path).name == "model_1.pt"
+
+
+def test_a_file_is_named_with_or_without_its_suffix(tmp_path: Path) -> None:
+    make_runs(tmp_path, {"2026-03-01": ["model_1.pt", "model_10.pt"]})
+    assert find_checkpoint(tmp_path, checkpoint="model_1").name == "model_1.pt"
+    assert find_checkpoint(tmp_path, checkpoint="model_1.pt").name == "model_1.pt"

@@ -530,3 +530,41 @@ def test_stock_sections_know_no_flow() -> None:
     """What is given to RSL-RL's own classes has none of our fields."""
     for section in (NetworkCfg, GaussianActorCfg, PPOAlgorithmCfg):
         assert not set(section.__dataclass_fields__) & (FLOW_KEYS | DPCPPO_KEYS)
+
+
+# RSL-RL's own fields, which it would take as they are or fail on with a traceback.
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "agent.num_envs=0",
+        "agent.num_steps_per_env=0",
+        "agent.max_iterations=-1",
+        "agent.save_interval=0",
+        "agent.logger=foo",
+        "agent.actor.hidden_dims=[]",
+        "agent.actor.activation=foo",
+        "agent.actor.std_type=foo",
+        "agent.actor.init_std=-1",
+        "agent.critic.activation=foo",
+        "agent.critic.hidden_dims=[0]",
+        "agent.algorithm.schedule=foo",
+        "agent.algorithm.learning_rate=-1",
+        "agent.algorithm.num_learning_epochs=0",
+        "agent.algorithm.clip_param=0",
+    ],
+)
+def test_wrong_values_of_rsl_rls_fields_are_refused(text: str) -> None:
+    field = text.partition("=")[0].rpartition(".")[2]
+    for agent in ("dpcppo", "ppo"):
+        with pytest.raises(ConfigError, match=f"{field} is "):
+            override(make_agent("MultiGoal-v0", agent), [text])
+
+
+@pytest.mark.parametrize("contents", [b"\xff\xfe\x00", b"seed: 1\nactor:\n  hidden_dims: [64]\n"])
+def test_files_that_end_early_are_no_agents(tmp_path: Path, contents: bytes) -> None:
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params" / "agent.yaml").write_bytes(contents)
+    with pytest.raises(ConfigError):
+        load_agent(tmp_path)

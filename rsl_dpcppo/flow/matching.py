@@ -92,7 +92,7 @@ def fit_flow(
         context: s. Shape: [batch, context_dim].
         target: a_1. Shape: [batch, num_actions].
         num_epochs: Passes over the pairs.
-        num_mini_batches: Gradient steps a pass.
+        num_mini_batches: Gradient steps a pass, at most one a pair.
         ema_decay: Share of the averaged weights that is kept at each gradient step.
         tolerance: End early, once an epoch's loss is not below (1 - tolerance) times the best epoch's so far; 0 is off.
         average_across_ranks: Replaces each tensor by its mean over all ranks; None for a single process.
@@ -102,6 +102,7 @@ def fit_flow(
         Losses of the first and the last epoch, and the number of epochs done.
     """
     parameters = list(velocity.parameters())
+    num_mini_batches = min(num_mini_batches, len(target))
     losses: list[Tensor] = []
     best = float("inf")
     for _ in range(num_epochs):

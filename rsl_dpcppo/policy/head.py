@@ -8,6 +8,7 @@
 import torch
 from torch import Tensor, nn
 
+from rsl_dpcppo.config import INFERENCE_POLICIES, check_choice, check_noise
 from rsl_dpcppo.flow.sampler import FlowSampler
 from rsl_dpcppo.flow.velocity import VelocityField
 
@@ -64,7 +65,12 @@ class FlowHead(nn.Module):
             noise: "random" draws a_n from N(0, I) at every call; "zero" takes a_n = 0; digits are a seed that draws
                 one a_n, used for every state and call. The latter two make the action a function of the observation
                 alone, which is reproducible but shows one of the policy's modes only.
+
+        Raises:
+            ConfigError: If a setting is none of these.
         """
+        check_choice("inference_policy", policy, INFERENCE_POLICIES)
+        noise = check_noise("inference_noise", noise)
         self.add_residual = policy == "flow_residual"
         self.random_noise = noise == "random"
         self.fixed_noise.zero_()
@@ -115,5 +121,11 @@ class FlowHead(nn.Module):
         return self.flow(noise, context)
 
     def __getitem__(self, index: int) -> "FlowHead":
-        """Return the head itself, whichever layer is asked for: its input is the first layer's input."""
+        """Return the head itself as its first layer, whose input it has.
+
+        Raises:
+            IndexError: If another layer is asked for; this also ends an iteration.
+        """
+        if index != 0:
+            raise IndexError(f"A flow head has one layer to offer, 0, and {index} was asked for.")
         return self

@@ -380,3 +380,11 @@ def test_mixed_precision_fits_too_and_keeps_the_weights_in_full_precision() -> N
     report = fit(live, averaged, torch.zeros(512, 1), target, **settings)
     assert report.last_loss < 0.9 * report.first_loss
     assert all(parameter.dtype == torch.float32 for field in (live, averaged) for parameter in field.parameters())
+
+
+def test_fewer_pairs_than_mini_batches_still_fit() -> None:
+    live, averaged = make_fields()
+    before = weights(live)
+    report = fit(live, averaged, torch.randn(3, live.context_dim), torch.randn(3, live.num_actions), num_mini_batches=8)
+    assert math.isfinite(report.last_loss)
+    assert not np.array_equal(before, weights(live))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.flow.velocity import VelocityField
 from rsl_dpcppo.policy.head import FlowHead
 
@@ -230,3 +231,16 @@ def test_torchscript_acts_alike(policy: str, noise: str, solver: str, steps: int
         expected = head(context)
         torch.manual_seed(3)
         torch.testing.assert_close(scripted(context), expected)
+
+
+def test_iterating_a_head_ends() -> None:
+    """It has one layer to offer to exporters; anything else would be another network."""
+    assert len([*make_head()]) == 1
+    with pytest.raises(IndexError):
+        make_head()[1]
+
+
+@pytest.mark.parametrize(("policy", "noise"), [("residual", "zero"), ("flow", "gauss"), ("flow", "-1")])
+def test_wrong_inference_settings_are_refused(policy: str, noise: str) -> None:
+    with pytest.raises(ConfigError):
+        make_head().set_inference(policy, noise)

@@ -19,7 +19,7 @@ from rsl_dpcppo.errors import ConfigError, did_you_mean
 PREFIX = "agent."
 """What overrides begin with, as in Isaac Lab."""
 
-_UNREADABLE = (OmegaConfBaseException, YAMLError, TypeError)
+_UNREADABLE = (OmegaConfBaseException, YAMLError, TypeError, UnicodeDecodeError)
 """What OmegaConf raises for text that is no YAML, or no value of the field."""
 
 Cfg = TypeVar("Cfg", bound=RunnerCfg)
@@ -33,7 +33,7 @@ def override(cfg: Cfg, overrides: list[str]) -> Cfg:
         overrides: The overrides.
 
     Returns:
-        A changed copy.
+        The configuration with the overrides, the given one if there are none.
 
     Raises:
         ConfigError: If an override is not one, or its field is unknown or of another type.
@@ -82,8 +82,11 @@ def load_agent(run: Path) -> PPORunnerCfg | DPCPPORunnerCfg | None:
         return None
     try:
         saved = OmegaConf.load(path)
-        if not isinstance(saved, DictConfig) or "actor" not in saved:
-            raise ConfigError(f"'{path}' does not hold an agent of this package: it has no section 'actor'.")
+        sections = ("actor", "critic", "algorithm")
+        if not isinstance(saved, DictConfig) or any(section not in saved for section in sections):
+            raise ConfigError(
+                f"'{path}' does not hold an agent of this package: it lacks one of {', '.join(sections)}."
+            )
         kind = PPORunnerCfg if OmegaConf.select(saved, "actor.flow_steps") is None else DPCPPORunnerCfg
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), saved))  # type: ignore[return-value]
     except _UNREADABLE as error:

@@ -66,6 +66,7 @@ def train(arguments: list[str]) -> None:
     parser.add_argument("--run_name", help="suffix of the run's folder")
     parser.add_argument("--resume", action="store_true", help="continue a run, the newest by default")
     parser.add_argument("--logger", choices=("tensorboard", "wandb", "neptune"), help="where the metrics go")
+    parser.add_argument("--log_project_name", help="project at W&B or Neptune")
     args, overrides = _parse(parser, arguments)
     if (args.load_run or args.checkpoint) and not args.resume:
         raise ConfigError("--load_run and --checkpoint name the run to continue: add --resume.")
@@ -73,6 +74,8 @@ def train(arguments: list[str]) -> None:
     for name in ("seed", "num_envs", "max_iterations", "experiment_name", "run_name", "logger"):
         if getattr(args, name) is not None:
             setattr(cfg, name, getattr(args, name))
+    if args.log_project_name is not None:
+        cfg.wandb_project = cfg.neptune_project = args.log_project_name
     checkpoint = _find(cfg.experiment_name, args) if args.resume else None
 
     run = _new_run(cfg)

@@ -162,8 +162,8 @@ def install(app_started: bool = True) -> None:
     """Make Isaac Lab importable in this process.
 
     Args:
-        app_started: Offer the simulator's modules from the start. If false, only an ``AppLauncher`` brings them, and what
-            imports isaaclab_tasks too early fails as it does in Isaac Sim.
+        app_started: Offer the simulator's modules from the start. If false, only an ``AppLauncher`` brings them, and
+            what imports isaaclab_tasks too early fails as it does in Isaac Sim.
 
     Raises:
         ModuleNotFoundError: If Isaac Lab is not installed.
@@ -174,7 +174,8 @@ def install(app_started: bool = True) -> None:
     sources = find_sources()
     if sources is None:
         raise ModuleNotFoundError(unavailable())
-    sys.path[:0] = [str(sources / name) for name in EXTENSIONS]
+    # Behind the script's folder, before site-packages with the wheel's top package.
+    sys.path[1:1] = [str(sources / name) for name in EXTENSIONS]
     sys.meta_path.append(_finder)
     patch_app_launcher()
 

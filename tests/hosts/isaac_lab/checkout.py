@@ -3,9 +3,9 @@
 
 """Writes a folder that looks like an Isaac Lab 2.3 checkout, whose scripts are in no wheel.
 
-The scripts are ours. They do what Isaac Lab's do for one another and for a plugin, in the same order: arguments, then the
-application, then the tasks, then Hydra, then wrapper, runner, checkpoint, params/, learning. What only a simulator needs
-(videos, visualizers, pre-trained checkpoints) is left out.
+The scripts are ours. They do what Isaac Lab's do for one another and for a plugin, in the same order: arguments, then
+the application, then the tasks, then Hydra, then wrapper, runner, checkpoint, params/, learning. What only a simulator
+needs (videos, visualizers) and pre-trained checkpoints are left out.
 """
 
 from __future__ import annotations
