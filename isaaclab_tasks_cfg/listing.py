@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
-from isaaclab_tasks_cfg import AGENTS, register
+from isaaclab_tasks_cfg import AGENTS, HOST_KEY, register
 from isaaclab_tasks_cfg.launch import INSTALL, LaunchError
 from isaaclab_tasks_cfg.paper import TASKS, base_id, find_paper_task
 
@@ -17,7 +17,7 @@ def list_isaaclab() -> tuple[list[tuple[str, str]], Callable[[], None]]:
     """Start the simulator, which Isaac Lab's tasks need, and list them.
 
     Returns:
-        (id, agents and remarks) of every task with an RSL-RL agent, and of the paper's tasks that this Isaac Lab lacks;
+        (id, agents and remarks) of every task of Isaac Lab, and of the paper's tasks that this Isaac Lab lacks;
         and what closes the simulator, and with it the process.
 
     Raises:
@@ -36,13 +36,16 @@ def list_isaaclab() -> tuple[list[tuple[str, str]], Callable[[], None]]:
         raise LaunchError(f"isaaclab {found} does not start here ({error!r:.200}). {INSTALL}") from None
     import gymnasium
 
-    registered = register()
+    register()
     rows = []
-    for task_id in sorted(registered):
-        kwargs = gymnasium.spec(task_id).kwargs
+    for task_id, spec in sorted(gymnasium.registry.items()):
+        if "env_cfg_entry_point" not in spec.kwargs:
+            continue
         task = find_paper_task(task_id)
-        agents = ["rsl_rl_cfg_entry_point (stock PPO)", *(name for name in AGENTS if name in kwargs)]
-        rows.append((task_id, ", ".join(agents) + (f"; paper's Table {task.dpcppo.table}" if task else "")))
-    there = {base_id(task_id) for task_id in registered}
+        stock = [f"{HOST_KEY} (stock PPO)"] if HOST_KEY in spec.kwargs else []
+        agents = ", ".join([*stock, *(name for name in AGENTS if name in spec.kwargs)])
+        remark = f"; paper's Table {task.dpcppo.table}" if task else ""
+        rows.append((task_id, agents + remark if agents else "no RSL-RL agent that one could be derived from"))
+    there = {base_id(task_id) for task_id, _ in rows}
     rows += [(task.ids[0], f"not in isaaclab {found}; skipped") for task in TASKS if not there & set(task.ids)]
     return rows, app.close

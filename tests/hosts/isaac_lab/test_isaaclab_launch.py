@@ -169,6 +169,17 @@ def test_without_isaac_lab_the_scripts_end_with_one_line(tmp_path: Path) -> None
     assert len(process.stderr.splitlines()) == 1
 
 
+@needs_isaaclab
+def test_list_tasks(tmp_path: Path) -> None:
+    lines = launch.run(SCRIPTS / "list_tasks.py", cwd=tmp_path).stdout.splitlines()
+    listed = {line.split()[0]: line for line in lines if line.startswith("  ")}
+    assert sum(task.startswith("Isaac") for task in listed) > 150
+    assert "dpcppo, ppo_paper; paper's Table 6" in listed["Isaac-Ant-v0"]
+    assert "ppo_paper" not in listed["Isaac-Humanoid-v0"]
+    assert "dpcppo" in listed["Isaac-Humanoid-v0"]
+    assert "dpcppo, dpcppo_paper, ppo" in listed["MultiGoal-v0"]
+
+
 @pytest.mark.skipif(UNAVAILABLE is None, reason="isaaclab is installed, but has no simulator to start")
 def test_list_tasks_says_why_a_host_is_absent(tmp_path: Path) -> None:
     output = launch.execute(sys.executable, SCRIPTS / "list_tasks.py", cwd=tmp_path).stdout
