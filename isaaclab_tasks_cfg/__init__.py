@@ -22,15 +22,14 @@ AGENTS = ("dpcppo", "ppo_paper")
 """Names of the agents. Each is also registered as rsl_rl_<name>_cfg_entry_point, which the host's messages list."""
 
 
-def register() -> list[str]:
+def register() -> None:
     """Register the agents with all tasks that Gymnasium knows at this moment.
 
-    Returns:
-        Ids of the tasks that have a ``dpcppo`` agent now.
+    May be named as Isaac Lab 3.0's ``--external_callback``, which takes what a callback returns for the command line
+    that is left: hence nothing.
     """
     import gymnasium
 
-    registered = []
     for task_id, spec in gymnasium.registry.items():
         if HOST_KEY not in spec.kwargs:
             continue
@@ -40,8 +39,6 @@ def register() -> list[str]:
         for name, make in agents.items():
             spec.kwargs.setdefault(name, make)
             spec.kwargs.setdefault(f"rsl_rl_{name}_cfg_entry_point", make)
-        registered.append(task_id)
-    return registered
 
 
 def _dpcppo(task_id: str) -> Callable[[], Any]:

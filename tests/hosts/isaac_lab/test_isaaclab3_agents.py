@@ -166,6 +166,11 @@ def test_ppo_paper_of_a_task_in_the_deprecated_style(isaaclab_tasks_cfg: Any) ->
     assert cfg.policy.actor_hidden_dims == cfg.policy.critic_hidden_dims == [400, 200, 100]
 
 
+def test_callback_leaves_the_command_line_alone(isaaclab_tasks_cfg: Any) -> None:
+    """3.0 passes on to Hydra only what a callback of --external_callback returns, unless that is None."""
+    assert isaaclab_tasks_cfg.register() is None
+
+
 def test_entry_point_registers_when_it_is_imported(isaaclab_tasks_cfg: Any) -> None:
     """The CLI of 3.0 loads, and so imports, every entry point of the group."""
     for name in ("dpcppo", "rsl_rl_dpcppo_cfg_entry_point"):
