@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import numbers
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,7 +103,8 @@ def check_observations(observations: TensorDict, groups: list[str], num_actions:
     Raises:
         ConfigError: If the action space is not continuous, a group has an unusable shape, or a name is taken.
     """
-    if not isinstance(num_actions, int) or num_actions < 1:
+    # Some environments count in NumPy's integers.
+    if not isinstance(num_actions, numbers.Integral) or num_actions < 1:
         raise ConfigError(
             f"num_actions is {num_actions!r}; a flow policy needs a continuous action space with at least one "
             "dimension. Discrete actions cannot be trained with it."
