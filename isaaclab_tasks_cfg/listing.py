@@ -14,7 +14,7 @@ from isaaclab_tasks_cfg.paper import TASKS, base_id, find_paper_task
 
 
 def list_isaaclab() -> tuple[list[tuple[str, str]], Callable[[], None]]:
-    """Start the simulator, which Isaac Lab's tasks need, and list them.
+    """Import Isaac Lab's tasks, which starts the simulator in 2.3, and list them.
 
     Returns:
         (id, agents and remarks) of every task of Isaac Lab, and of the paper's tasks that this Isaac Lab lacks;
@@ -27,10 +27,12 @@ def list_isaaclab() -> tuple[list[tuple[str, str]], Callable[[], None]]:
         found = version("isaaclab")
     except PackageNotFoundError:
         raise LaunchError(f"isaaclab is not installed in this Python. {INSTALL}") from None
+    close = _nothing
     try:
-        from isaaclab.app import AppLauncher
+        if version("rsl-rl-lib").startswith("3."):  # Isaac Lab 2.3, whose tasks cannot be imported before the simulator
+            from isaaclab.app import AppLauncher
 
-        app = AppLauncher(headless=True).app
+            close = AppLauncher(headless=True).app.close
         import isaaclab_tasks  # noqa: F401
     except Exception as error:  # a broken simulator fails in many ways, and the other hosts are still to be listed
         raise LaunchError(f"isaaclab {found} does not start here ({error!r:.200}). {INSTALL}") from None
@@ -48,4 +50,8 @@ def list_isaaclab() -> tuple[list[tuple[str, str]], Callable[[], None]]:
         rows.append((task_id, agents + remark if agents else "no RSL-RL agent that one could be derived from"))
     there = {base_id(task_id) for task_id, _ in rows}
     rows += [(task.ids[0], f"not in isaaclab {found}; skipped") for task in TASKS if not there & set(task.ids)]
-    return rows, app.close
+    return rows, close
+
+
+def _nothing() -> None:
+    """Close no simulator: Isaac Lab 3.0 lists its tasks without one."""

@@ -16,9 +16,11 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+import yaml
 from agents import make_runner
 
 from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
+from rsl_dpcppo.hosts.embedded import cli
 from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
 
 if GENERATION != 5:
@@ -134,6 +136,24 @@ def test_derived_agents_train_and_export(style: str, tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(str(tmp_path / "policy.onnx"), providers=["CPUExecutionProvider"])
     actions = session.run(None, {"obs": obs["policy"][:1].numpy()})[0]
     np.testing.assert_allclose(actions, expected[:1].numpy(), atol=1e-5)
+
+
+def test_checkpoints_are_exported_with_no_host_at_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    """From what 3.0 leaves in a run's folder: the checkpoint and params/agent.yaml."""
+    cfg = load("My-Task")
+    runner = make_runner(MultiGoalEnv(16), cfg.to_dict())
+    runner.learn(2)
+    run = Path(runner.logger.log_dir)
+    (run / "params").mkdir()
+    (run / "params" / "agent.yaml").write_text(yaml.safe_dump(cfg.to_dict()))
+    cli.export(["--task=Isaac-Ant", f"--checkpoint={run / 'model_1.pt'}", "--noise=input"])
+    assert capsys.readouterr().out.count("differs from the live policy by at most") == 2
+    obs, noise = runner.env.get_observations(), torch.randn(16, 2)
+    model = runner.get_inference_policy("cpu")
+    with torch.inference_mode():
+        expected = model.head.act(noise, model.normalizer(obs["policy"]))
+        scripted = torch.jit.load(run / "exported" / "policy.pt")(obs["policy"], noise)
+    torch.testing.assert_close(scripted, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("style", ["", "-old"])

@@ -127,6 +127,21 @@ def test_every_task_has_an_agent_of_the_hosts_own_types() -> None:
             assert "ppo_paper" not in spec_kwargs(task)
 
 
+@pytest.mark.parametrize("task", sorted({column[0] for column in COLUMNS}))
+@pytest.mark.parametrize("agent", AGENTS)
+def test_hydra_takes_the_agents(task: str, agent: str) -> None:
+    """Every value has a type that Hydra's store takes, and comes back from it as it was."""
+    from hydra.core.config_store import ConfigStore
+    from isaaclab_tasks.utils.hydra import register_task_to_hydra
+    from omegaconf import OmegaConf
+
+    _, cfg = register_task_to_hydra(task, agent)
+    stored = OmegaConf.to_container(ConfigStore.instance().load(f"{task}.yaml").node)["agent"]
+    before = cfg.to_dict()
+    cfg.from_dict(stored)
+    assert cfg.to_dict() == before
+
+
 def test_tasks_of_genpo_and_of_the_ablations_have_agents() -> None:
     for task in ("Isaac-Humanoid-v0", "Isaac-Repose-Cube-Shadow-Direct-v0", "Isaac-Velocity-Flat-Anymal-B-v0"):
         assert load(task, "dpcppo").algorithm.class_name == "rsl_dpcppo.DPCPPO"
