@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import datetime
 import io
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -85,7 +86,7 @@ def train(arguments: list[str]) -> None:
             print(f"[INFO] Resuming from: {checkpoint}")
             runner.load(str(checkpoint), map_location=args.device)
     except Exception:
-        run.rmdir()
+        shutil.rmtree(run)  # made above; RSL-RL may have begun to log there
         raise
     save_agent(cfg, run)
     OmegaConf.save(OmegaConf.create(runner.env.cfg), run / "params" / "env.yaml")
