@@ -92,9 +92,7 @@ class _FlowModel5(FlowModel):
             Actions, or the kernel's mean if the observations carry a base action: evaluating a kernel takes no sample.
             Shape: [num_envs, num_actions] or [time, num_envs, num_actions].
         """
-        if masks is not None and not self.is_recurrent:
-            obs, masks = unpad_trajectories(obs, masks), None
-        context = self.get_latent(obs, masks, hidden_state)
+        context = self.context(obs, masks, hidden_state)
         if not stochastic_output and not self._has_base_action(obs):
             return self.head(context)
         mean = self._sample_kernel_mean(obs, context, masks)

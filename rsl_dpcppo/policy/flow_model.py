@@ -134,3 +134,10 @@ def check_exportable(class_name: str | None, expected: str) -> None:
             f"The run's params/agent.yaml names the model {class_name}; with the installed RSL-RL only {expected} can "
             "be exported without its environment. Use the host's own exporter for others."
         )
+
+
+def policy_shape(state: dict[str, Tensor]) -> tuple[int, int]:
+    """Return (num_obs, num_actions) of a policy over vector observations, read off its velocity field's weights."""
+    biases = [value for name, value in state.items() if name.startswith("velocity.trunk.") and name.endswith(".bias")]
+    num_actions = biases[-1].numel()
+    return state["velocity.input_layer.weight"].shape[1] - num_actions - 1, num_actions

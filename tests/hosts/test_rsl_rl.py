@@ -297,6 +297,22 @@ def test_recurrent_model(rnn_type: str) -> None:
     assert inference(runner, runner.env.get_observations()).shape == (16, 2)
 
 
+@pytest.mark.skipif(GENERATION != 5, reason="RSL-RL 3.x has one encoder kind for both")
+def test_policy_without_memory_beside_a_critic_with_memory() -> None:
+    """It gets padded trajectories too, and evaluates them as it acted."""
+    cfg = agent_dict()
+    cfg["critic"].update(class_name="RNNModel", rnn_type="gru", rnn_hidden_dim=8)
+    runner = make_runner(MultiGoalEnv(16), cfg)
+    collect(runner)
+    for batch in runner.alg._mini_batches(4, 1):
+        assert batch.masks is not None
+        mean, _ = runner.alg._kernel(batch)
+        torch.testing.assert_close(mean, batch.old_mean, atol=1e-5, rtol=1e-4)
+    before = flat_parameters(runner.alg.model.velocity)
+    runner.alg.update()
+    assert not torch.equal(before, flat_parameters(runner.alg.model.velocity))
+
+
 @pytest.mark.skipif(not HAS_CNN, reason="this RSL-RL has no CNN model")
 def test_cnn_model() -> None:
     cnn = {"output_channels": [4], "kernel_size": 3, "flatten": True}

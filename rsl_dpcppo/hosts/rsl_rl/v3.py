@@ -20,7 +20,7 @@ from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, make_batch
 from rsl_dpcppo.hosts.rsl_rl.symmetry import Symmetry, make_symmetry
 from rsl_dpcppo.hosts.rsl_rl.version import VERSION
 from rsl_dpcppo.policy.flow_actor_critic import FlowActorCritic
-from rsl_dpcppo.policy.flow_model import FlowModel, check_exportable
+from rsl_dpcppo.policy.flow_model import FlowModel, check_exportable, policy_shape
 
 MODEL_FIELD = "policy.class_name"
 """Where the configuration names the flow model."""
@@ -131,8 +131,7 @@ def build_policy(agent: dict[str, Any], checkpoint: dict[str, Any]) -> FlowModel
     fields = dict(agent.get("policy") or {})
     check_exportable(fields.pop("class_name", None), FLOW_MODEL)
     state = checkpoint["model_state_dict"]
-    num_actions = state["std" if "std" in state else "log_std"].numel()
-    num_obs = state["velocity.input_layer.weight"].shape[1] - num_actions - 1
+    num_obs, num_actions = policy_shape(state)
     sizes = {"policy": num_obs, "critic": state["critic.0.weight"].shape[1]}
     observations = TensorDict({name: torch.zeros(1, size) for name, size in sizes.items()}, batch_size=[1])
     model = FlowActorCritic(observations, {name: [name] for name in sizes}, num_actions, **fields)

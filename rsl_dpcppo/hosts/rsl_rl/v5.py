@@ -21,7 +21,7 @@ from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch, make_batch
 from rsl_dpcppo.hosts.rsl_rl.symmetry import Symmetry, make_symmetry
 from rsl_dpcppo.hosts.rsl_rl.version import VERSION
 from rsl_dpcppo.policy.flow_actor import FlowActor
-from rsl_dpcppo.policy.flow_model import FlowModel, check_exportable
+from rsl_dpcppo.policy.flow_model import FlowModel, check_exportable, policy_shape
 
 MODEL_FIELD = "actor.class_name"
 """Where the configuration names the flow model."""
@@ -132,13 +132,8 @@ def build_policy(agent: dict[str, Any], checkpoint: dict[str, Any]) -> FlowModel
     fields = dict(agent.get("actor") or {})
     check_exportable(fields.pop("class_name", None), FLOW_MODEL)
     state = checkpoint["actor_state_dict"]
-    num_actions = state[f"distribution.{_std_name(state)}"].numel()
-    num_obs = state["velocity.input_layer.weight"].shape[1] - num_actions - 1
+    num_obs, num_actions = policy_shape(state)
     observations = TensorDict({"policy": torch.zeros(1, num_obs)}, batch_size=[1])
     model = FlowActor(observations, {"actor": ["policy"]}, "actor", num_actions, **fields)
     model.load_state_dict(state)
     return model.eval()
-
-
-def _std_name(state: dict[str, Any]) -> str:
-    return "std_param" if "distribution.std_param" in state else "log_std_param"
