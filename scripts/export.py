@@ -5,7 +5,7 @@
 
 import sys
 
-from rsl_dpcppo.hosts.embedded.cli import export, guarded
+from rsl_dpcppo.cli.commands import export, guarded
 
 if __name__ == "__main__":
     sys.exit(guarded(export))

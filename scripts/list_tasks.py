@@ -23,9 +23,16 @@ if __name__ == "__main__":
         print(f"\nIsaac Lab: absent. {error}")
 
     # After the simulator, which has to start before torch is imported.
-    from rsl_dpcppo.hosts.embedded.tasks import TASKS
+    from rsl_dpcppo.errors import ConfigError
+    from rsl_dpcppo.hosts.registry import host_modules
 
-    print_tasks("Embedded", [(name, ", ".join(task.agents)) for name, task in TASKS.items()])
+    for prefix, host in host_modules().items():
+        try:
+            names = host.task_names()
+        except ConfigError as error:
+            print(f"\n{host.TITLE}: absent. {error}")
+            continue
+        print_tasks(host.TITLE, [(prefix + name, ", ".join(host.find(name).agents)) for name in names])
     if isaaclab is not None:
         rows, close = isaaclab
         print_tasks("Isaac Lab", rows)

@@ -17,6 +17,6 @@ if __name__ == "__main__":
         except LaunchError as error:
             sys.exit(f"Error: {error}")
     else:
-        from rsl_dpcppo.hosts.embedded.cli import guarded, train
+        from rsl_dpcppo.cli.commands import guarded, train
 
         sys.exit(guarded(train))

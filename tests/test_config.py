@@ -18,6 +18,8 @@ import rsl_rl.algorithms
 from omegaconf import OmegaConf
 from rsl_rl.runners import OnPolicyRunner
 
+from rsl_dpcppo.cli.arguments import make_parser, parse
+from rsl_dpcppo.cli.run_cfg import load_agent, load_env, override, save_agent
 from rsl_dpcppo.config import (
     DPCPPOAlgorithmCfg,
     DPCPPOFields,
@@ -32,10 +34,11 @@ from rsl_dpcppo.config import (
 )
 from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.hosts.embedded.agent_cfg import load_agent, override, save_agent
-from rsl_dpcppo.hosts.embedded.tasks import TASKS, find_task, make_agent
+from rsl_dpcppo.hosts.embedded.tasks import TASKS
+from rsl_dpcppo.hosts.registry import find_task
 from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
 from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
+from rsl_dpcppo.hosts.task import AgentCfg
 
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -323,6 +326,10 @@ def test_dictionary_is_a_copy(generation: int) -> None:
 # Overrides.
 
 
+def make_agent(task: str, agent: str) -> AgentCfg:
+    return find_task(task).make_agent(agent)
+
+
 def flow_agent() -> DPCPPORunnerCfg:
     cfg = make_agent("MultiGoal-v0", "dpcppo")
     assert isinstance(cfg, DPCPPORunnerCfg)
@@ -429,7 +436,33 @@ def test_value_out_of_range_is_refused(text: str, message: str) -> None:
 @pytest.mark.parametrize("text", ["", "agent", "seed=3", "agent.seed", "agent.seed:3", "--agent.seed=3", "agent=3"])
 def test_what_is_no_override_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(f"'{text}'")):
-        override(flow_agent(), [text])
+        parse(make_parser(""), [text])
+
+
+def test_overrides_are_told_from_arguments() -> None:
+    args, overrides = parse(make_parser(""), ["agent.seed=3", "--seed", "4", "env.impl=jax", "agent.run_name=a"])
+    assert args.seed == 4
+    assert overrides == {"agent": ["agent.seed=3", "agent.run_name=a"], "env": ["env.impl=jax"]}
+
+
+@dataclasses.dataclass
+class EnvCfg:
+    limit: int = 0
+    kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def test_fields_of_the_environment_are_overridden_and_read_back(tmp_path: Path) -> None:
+    cfg = override(EnvCfg(), ["env.limit=5", "env.kwargs.wind=0.5"], "env")
+    assert cfg == EnvCfg(5, {"wind": 0.5})
+    with pytest.raises(ConfigError, match=r"no field 'limt' in env. Did you mean 'limit'\?"):
+        override(EnvCfg(), ["env.limt=5"], "env")
+    assert load_env(tmp_path, cfg) == cfg
+    (tmp_path / "params").mkdir()
+    OmegaConf.save({"task": "X", "limit": 7}, tmp_path / "params" / "env.yaml")
+    assert load_env(tmp_path, cfg) == EnvCfg(7, {"wind": 0.5})
+    (tmp_path / "params" / "env.yaml").write_text("limit: many")
+    with pytest.raises(ConfigError, match=r"env\.yaml"):
+        load_env(tmp_path, cfg)
 
 
 @pytest.mark.parametrize(

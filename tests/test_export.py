@@ -22,7 +22,7 @@ from rsl_dpcppo.config import DPCPPORunnerCfg
 from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.export import export, exported_policy, largest_difference
-from rsl_dpcppo.hosts.embedded.tasks import make_agent
+from rsl_dpcppo.hosts.registry import find_task
 from rsl_dpcppo.hosts.rsl_rl.runner import Runner
 from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
 from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
@@ -37,7 +37,7 @@ OWN_STEPS = 3
 def make_runner(log_dir: Path, **actor: Any) -> Runner:
     """Return a runner that has learned a little, so that the observations' statistics are not those of the start."""
     torch.manual_seed(0)
-    cfg = make_agent("MultiGoal-v0", "dpcppo")
+    cfg = find_task("MultiGoal-v0").make_agent("dpcppo")
     assert isinstance(cfg, DPCPPORunnerCfg)
     cfg.num_steps_per_env = 8
     cfg.actor.hidden_dims, cfg.actor.flow_hidden_dims, cfg.critic.hidden_dims = [16, 8], [16, 8], [8]

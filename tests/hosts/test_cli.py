@@ -18,8 +18,10 @@ import pytest
 import torch
 import yaml
 
+from rsl_dpcppo.cli import commands as cli
+from rsl_dpcppo.cli.runs import new_run
 from rsl_dpcppo.errors import CheckpointError, ConfigError
-from rsl_dpcppo.hosts.embedded import cli
+from rsl_dpcppo.hosts.registry import find_task
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 TINY = [
@@ -123,8 +125,8 @@ def test_killed_run_leaves_whole_checkpoints() -> None:
 
 
 def test_runs_started_in_one_second_do_not_share_a_folder() -> None:
-    cfg = cli.make_agent("MultiGoal-v0", "dpcppo")
-    assert len({cli._new_run(cfg) for _ in range(3)}) == 3
+    cfg = find_task("MultiGoal-v0").make_agent("dpcppo")
+    assert len({new_run(cfg) for _ in range(3)}) == 3
 
 
 @pytest.mark.parametrize(

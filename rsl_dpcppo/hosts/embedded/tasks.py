@@ -1,14 +1,9 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""The embedded tasks and their agents."""
+"""The agents of the embedded tasks."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from rsl_dpcppo.config import (
     DPCPPOAlgorithmCfg,
@@ -20,22 +15,11 @@ from rsl_dpcppo.config import (
     PPORunnerCfg,
 )
 from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
-from rsl_dpcppo.envs.multi_goal_report import Policy, report
-from rsl_dpcppo.errors import ConfigError, did_you_mean
+from rsl_dpcppo.envs.multi_goal_report import report
+from rsl_dpcppo.hosts.task import NoFields, Task
 
-
-@dataclass(frozen=True)
-class EmbeddedTask:
-    """A task of this package."""
-
-    make_env: Callable[..., Any]
-    """(num_envs, device, seed) -> RSL-RL's vectorised environment."""
-    agents: dict[str, Callable[[], PPORunnerCfg | DPCPPORunnerCfg]]
-    """Makes the configuration of each agent, by the agent's name."""
-    rivals: dict[str, str]
-    """The agent that each agent's report is compared with."""
-    report: Callable[[dict[str, Policy], Path, str], None]
-    """(policies by name, folder, device): evaluates the policies, prints a table and writes pictures and figures."""
+TITLE = "Embedded"
+"""What the list of tasks calls this host."""
 
 
 def multi_goal_dpcppo() -> DPCPPORunnerCfg:
@@ -74,37 +58,24 @@ def multi_goal_ppo() -> PPORunnerCfg:
     )
 
 
-TASKS: dict[str, EmbeddedTask] = {
-    "MultiGoal-v0": EmbeddedTask(
-        make_env=MultiGoalEnv,
+TASKS = {
+    "MultiGoal-v0": Task(
+        name="MultiGoal-v0",
         agents={"dpcppo": multi_goal_dpcppo, "dpcppo_paper": multi_goal_dpcppo_paper, "ppo": multi_goal_ppo},
+        env_cfg=NoFields,
+        make_env=lambda cfg, num_envs, device, seed: MultiGoalEnv(num_envs, device, seed),
+        report=lambda policies, env, folder: report(policies, folder, env.device),
         rivals={"dpcppo": "ppo", "dpcppo_paper": "ppo", "ppo": "dpcppo"},
-        report=report,
     ),
 }
 """The embedded tasks by name."""
 
 
-def find_task(name: str) -> EmbeddedTask:
-    """Return a task by name.
+def task_names() -> list[str]:
+    """Return the names of the tasks."""
+    return list(TASKS)
 
-    Raises:
-        ConfigError: If there is none; the message lists the tasks.
-    """
-    if name not in TASKS:
-        raise ConfigError(f"There is no task '{name}'.{did_you_mean(name, TASKS)} Tasks: {', '.join(TASKS)}.")
+
+def find(name: str) -> Task:
+    """Return a task by name."""
     return TASKS[name]
-
-
-def make_agent(task: str, agent: str) -> PPORunnerCfg | DPCPPORunnerCfg:
-    """Return the configuration of a task's agent.
-
-    Raises:
-        ConfigError: If there is no such agent; the message lists the task's agents.
-    """
-    agents = find_task(task).agents
-    if agent not in agents:
-        raise ConfigError(
-            f"Task '{task}' has no agent '{agent}'.{did_you_mean(agent, agents)} Its agents: {', '.join(agents)}."
-        )
-    return agents[agent]()

@@ -19,8 +19,8 @@ import torch
 import yaml
 from agents import make_runner
 
+from rsl_dpcppo.cli import commands as cli
 from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
-from rsl_dpcppo.hosts.embedded import cli
 from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
 
 if GENERATION != 5:

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Overrides from the command line, and the configuration that a run's folder keeps."""
+"""Overrides from the command line, and the configurations that a run's folder keeps."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,49 +14,45 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from rsl_dpcppo.config import DPCPPORunnerCfg, PPORunnerCfg, RunnerCfg
+from rsl_dpcppo.config import DPCPPORunnerCfg, PPORunnerCfg
 from rsl_dpcppo.errors import ConfigError, did_you_mean
-
-PREFIX = "agent."
-"""What overrides begin with, as in Isaac Lab."""
+from rsl_dpcppo.hosts.task import AgentCfg
 
 _UNREADABLE = (OmegaConfBaseException, YAMLError, TypeError, UnicodeDecodeError)
 """What OmegaConf raises for text that is no YAML, or no value of the field."""
 
-Cfg = TypeVar("Cfg", bound=RunnerCfg)
+Cfg = TypeVar("Cfg")
 
 
-def override(cfg: Cfg, overrides: list[str]) -> Cfg:
+def override(cfg: Cfg, overrides: list[str], section: str = "agent") -> Cfg:
     """Apply overrides such as ``agent.algorithm.score_coef=0.5``.
 
     Args:
-        cfg: Configuration to start from.
+        cfg: Configuration to start from, a dataclass.
         overrides: The overrides.
+        section: What they begin with, as in Isaac Lab: "agent" or "env".
 
     Returns:
         The configuration with the overrides, the given one if there are none.
 
     Raises:
-        ConfigError: If an override is not one, or its field is unknown or of another type.
+        ConfigError: If an override's field is unknown or of another type.
     """
     for text in overrides:
-        key, equals, _ = text.partition("=")
-        if not equals or not key.startswith(PREFIX):
-            raise ConfigError(f"Unknown argument '{text}'. Overrides look like agent.algorithm.score_coef=0.5")
         structured = OmegaConf.structured(cfg)
         try:
-            changed = OmegaConf.from_dotlist([text.removeprefix(PREFIX)])
+            changed = OmegaConf.from_dotlist([text.removeprefix(f"{section}.")])
             cfg = OmegaConf.to_object(OmegaConf.merge(structured, changed))  # type: ignore[assignment]
         except _UNREADABLE as error:
-            raise ConfigError(f"'{text}': {_explain(structured, key.removeprefix(PREFIX), error)}") from None
+            raise ConfigError(f"'{text}': {_explain(structured, text.partition('=')[0], error)}") from None
     return cfg
 
 
 def _explain(cfg: DictConfig, key: str, error: Exception) -> str:
     """Say which part of a key does not exist, or else what the error says of the value."""
     node: Any = cfg  # a section, a list or a value
-    path = "agent"
-    for name in key.split("."):
+    path, *names = key.split(".")
+    for name in names:
         known = [str(field) for field in node] if isinstance(node, DictConfig) else []
         if name not in known:
             fields = ", ".join(known) or "none"
@@ -65,13 +62,13 @@ def _explain(cfg: DictConfig, key: str, error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def save_agent(cfg: PPORunnerCfg | DPCPPORunnerCfg, run: Path) -> None:
+def save_agent(cfg: AgentCfg, run: Path) -> None:
     """Write params/agent.yaml into a run's folder."""
     (run / "params").mkdir(parents=True, exist_ok=True)
     OmegaConf.save(OmegaConf.structured(cfg), run / "params" / "agent.yaml")
 
 
-def load_agent(run: Path) -> PPORunnerCfg | DPCPPORunnerCfg | None:
+def load_agent(run: Path) -> AgentCfg | None:
     """Read params/agent.yaml of a run's folder; None if there is none.
 
     Raises:
@@ -91,6 +88,25 @@ def load_agent(run: Path) -> PPORunnerCfg | DPCPPORunnerCfg | None:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), saved))  # type: ignore[return-value]
     except _UNREADABLE as error:
         raise ConfigError(f"'{path}' does not hold an agent of this package: {str(error).splitlines()[0]}") from None
+
+
+def load_env(run: Path, cfg: Cfg) -> Cfg:
+    """Return an environment's configuration with the values of params/env.yaml in a run's folder, if there is one.
+
+    Raises:
+        ConfigError: If the file does not fit the configuration.
+    """
+    path = run / "params" / "env.yaml"
+    if not path.is_file():
+        return cfg
+    try:
+        saved: Any = OmegaConf.load(path)
+        names = [field.name for field in dataclasses.fields(cfg) if field.name in saved]  # type: ignore[arg-type]
+        return OmegaConf.to_object(  # type: ignore[return-value]
+            OmegaConf.merge(OmegaConf.structured(cfg), {name: saved[name] for name in names})
+        )
+    except _UNREADABLE as error:
+        raise ConfigError(f"'{path}' does not describe this task: {str(error).splitlines()[0]}") from None
 
 
 def is_rsl_rl_agent(run: Path) -> bool:

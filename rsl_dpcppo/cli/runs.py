@@ -1,0 +1,129 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Runs on disk and in memory: their folders, their checkpoints, and the policies that they trained."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+
+from rsl_dpcppo.checkpoint import find_checkpoint
+from rsl_dpcppo.cli.run_cfg import load_agent, load_env, override
+from rsl_dpcppo.config import DPCPPORunnerCfg
+from rsl_dpcppo.hosts.rsl_rl.runner import Runner
+from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
+from rsl_dpcppo.hosts.task import AgentCfg, Policy, Task
+
+LOG_ROOT = Path("logs") / "rsl_rl"
+"""Folder of all experiments, below the working directory."""
+
+POLICY_NAMES = {"flow": "Flow", "flow_residual": "Flow+Res"}
+"""Names of the inference policies in tables and pictures: those of the paper's Table 3."""
+
+MAX_PLAY_ENVS = 128
+"""Environments that play uses at most, unless told."""
+
+
+@dataclass
+class Trained:
+    """A run that was loaded to act."""
+
+    runner: Runner
+    cfg: AgentCfg
+    env_cfg: Any
+    checkpoint: Path
+
+
+def new_run(cfg: AgentCfg) -> Path:
+    """Make the folder logs/rsl_rl/<experiment>/<date_time>[_run_name], which no other run has."""
+    name = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S") + (f"_{cfg.run_name}" if cfg.run_name else "")
+    folder, number = LOG_ROOT / cfg.experiment_name / name, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+            folder = folder.with_name(f"{name}_{number}")
+
+
+def find(experiment_name: str, args: argparse.Namespace) -> Path:
+    """Return the checkpoint that the arguments name.
+
+    Raises:
+        CheckpointError: If there is none; the message lists what is there.
+    """
+    if args.checkpoint and Path(args.checkpoint).is_file():
+        return Path(args.checkpoint)
+    names = {"load_run": args.load_run, "checkpoint": args.checkpoint}
+    return find_checkpoint(LOG_ROOT / experiment_name, **{key: name for key, name in names.items() if name})
+
+
+def make_env(task: Task, env_cfg: Any, cfg: AgentCfg, device: str) -> Any:
+    """Make a task's environment with the number of environments and the seed of an agent's configuration."""
+    return task.make_env(env_cfg, cfg.num_envs, device, cfg.seed)
+
+
+def build(cfg: AgentCfg, env: Any, device: str, run: Path | None) -> Runner:
+    """Build RSL-RL's runner with fresh networks, which depend on the seed alone."""
+    torch.manual_seed(cfg.seed)
+    return Runner(env, to_rsl_rl(cfg), log_dir=str(run) if run else None, device=device)
+
+
+def load(task: Task, args: argparse.Namespace, overrides: dict[str, list[str]], env: Any = None) -> Trained:
+    """Load the policy that the arguments name, with the networks and the environment of its run.
+
+    Args:
+        task: The task.
+        args: Arguments of the command.
+        overrides: Overrides of "agent" and "env".
+        env: Environment to use instead of one of the run's own.
+    """
+    cfg = task.make_agent(args.agent)
+    cfg.experiment_name = args.experiment_name or cfg.experiment_name
+    checkpoint = find(cfg.experiment_name, args)
+    cfg = override(load_agent(checkpoint.parent) or cfg, overrides["agent"])
+    env_cfg = override(load_env(checkpoint.parent, task.env_cfg()), overrides["env"], "env")
+    cfg.seed = args.seed if args.seed is not None else cfg.seed
+    cfg.num_envs = getattr(args, "num_envs", None) or min(cfg.num_envs, MAX_PLAY_ENVS)
+    flow_steps = getattr(args, "flow_steps", None)
+    if flow_steps and isinstance(cfg, DPCPPORunnerCfg):
+        cfg.actor.flow_steps, cfg.algorithm.flow_steps = flow_steps, 0
+    runner = build(cfg, env or make_env(task, env_cfg, cfg, args.device), args.device, run=None)
+    print(f"[INFO] Loading: {checkpoint}")
+    runner.load(str(checkpoint), for_training=False, map_location=args.device)
+    torch.manual_seed(cfg.seed)
+    return Trained(runner, cfg, env_cfg, checkpoint)
+
+
+def make_policies(
+    runner: Runner, cfg: AgentCfg, noise: str | None = None, only: str | None = None
+) -> dict[str, Policy]:
+    """Return the inference policies of a trained agent by name.
+
+    Args:
+        runner: Runner with the agent.
+        cfg: Its configuration.
+        noise: Initial noise, by default the configuration's.
+        only: The one inference policy to return, by default all.
+    """
+    act = runner.get_inference_policy(runner.device)
+    if not isinstance(cfg, DPCPPORunnerCfg):
+        return {"Gaussian PPO": act}
+    head, noise = runner.alg.model.head, noise or cfg.actor.inference_noise
+
+    def make(kind: str) -> Policy:
+        def policy(observations: TensorDict) -> torch.Tensor:
+            head.set_inference(kind, noise)
+            return act(observations)
+
+        return policy
+
+    return {name: make(kind) for kind, name in POLICY_NAMES.items() if only in (None, kind)}
