@@ -18,7 +18,7 @@ import rsl_rl.algorithms
 from omegaconf import OmegaConf
 from rsl_rl.runners import OnPolicyRunner
 
-from rsl_dpcppo.cli.arguments import make_parser, parse
+from rsl_dpcppo.cli.arguments import add_run_arguments, make_parser, parse
 from rsl_dpcppo.cli.run_cfg import load_agent, load_env, override, save_agent
 from rsl_dpcppo.config import (
     DPCPPOAlgorithmCfg,
@@ -440,7 +440,9 @@ def test_what_is_no_override_is_refused(text: str) -> None:
 
 
 def test_overrides_are_told_from_arguments() -> None:
-    args, overrides = parse(make_parser(""), ["agent.seed=3", "--seed", "4", "env.impl=jax", "agent.run_name=a"])
+    parser = make_parser("")
+    add_run_arguments(parser)
+    args, overrides = parse(parser, ["agent.seed=3", "--seed", "4", "env.impl=jax", "agent.run_name=a"])
     assert args.seed == 4
     assert overrides == {"agent": ["agent.seed=3", "agent.run_name=a"], "env": ["env.impl=jax"]}
 

@@ -14,7 +14,7 @@ from rsl_dpcppo.errors import ConfigError, did_you_mean
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
-    """Return a parser with the flags that every command has."""
+    """Return a parser with what every command takes: a task, a device and overrides."""
     parser = argparse.ArgumentParser(
         description=description,
         epilog="Any field of the agent and of the environment can be overridden: agent.algorithm.score_coef=0.5 "
@@ -22,14 +22,18 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--task", default="MultiGoal-v0", help="name of the task (default: %(default)s)")
+    device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", type=_device, default=device, help="device (default: %(default)s)")
+    return parser
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that name an agent and one of its runs."""
     parser.add_argument("--agent", default="dpcppo", help="name of the agent: dpcppo (default), ppo, ...")
     parser.add_argument("--seed", type=int, help="seed of networks, sampling and environment")
     parser.add_argument("--load_run", help="run to load, a regular expression (default: the newest)")
     parser.add_argument("--checkpoint", help="checkpoint to load: a path, or a regular expression of the file's name")
-    device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    parser.add_argument("--device", type=_device, default=device, help="device (default: %(default)s)")
     parser.add_argument("--experiment_name", help="folder of the runs, below logs/rsl_rl")
-    return parser
 
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ from rsl_dpcppo import export as exporting
 from rsl_dpcppo.checkpoint import read_checkpoint
 from rsl_dpcppo.cli.arguments import (
     add_inference_arguments,
+    add_run_arguments,
     add_training_arguments,
     make_parser,
     not_negative,
@@ -57,6 +58,7 @@ def guarded(main: Callable[[list[str]], None]) -> int:
 def train(arguments: list[str]) -> None:
     """Train an agent, then report what it learned."""
     parser = make_parser("Train an agent.")
+    add_run_arguments(parser)
     add_training_arguments(parser)
     args, overrides = parse(parser, arguments)
     if (args.load_run or args.checkpoint) and not args.resume:
@@ -94,6 +96,7 @@ def train(arguments: list[str]) -> None:
 def play(arguments: list[str]) -> None:
     """Evaluate a trained policy and film it."""
     parser = make_parser("Evaluate a trained policy, and film it where the task can be seen.")
+    add_run_arguments(parser)
     add_inference_arguments(parser, "initial noise: random, zero or a seed (default: as trained)")
     parser.add_argument("--num_envs", type=positive, help="number of environments, and of episodes")
     parser.add_argument("--video_length", type=not_negative, default=500, help="steps to film (default: 500, 0: none)")
@@ -123,6 +126,7 @@ def export(arguments: list[str]) -> None:
     Works on checkpoints of every host, with none of them installed: the run's params/agent.yaml tells the networks.
     """
     parser = make_parser("Export a trained flow policy to TorchScript and ONNX.")
+    add_run_arguments(parser)
     add_inference_arguments(parser, "zero (default), a seed, or input: the noise is the policy's second input")
     args, overrides = parse(parser, arguments)
     checkpoint = find(_experiment(args), args)
@@ -171,11 +175,14 @@ def _load_model(args: argparse.Namespace, overrides: list[str], checkpoint: Path
 
 
 def _rival(task: Task, args: argparse.Namespace, env: object) -> dict[str, Policy]:
-    """Return the policies of the newest run of the agent to compare with, if one was trained."""
+    """Return the policies of the newest run of the agent to compare with, if one was trained.
+
+    A run in an experiment of its own has nothing beside it.
+    """
     rival = task.rivals.get(args.agent)
-    if rival is None:
+    if rival is None or args.experiment_name is not None:
         return {}
-    run_names = ("load_run", "checkpoint", "experiment_name")  # say nothing about another agent's runs
+    run_names = ("load_run", "checkpoint")  # say nothing about another agent's runs
     rival_args = argparse.Namespace(**{**vars(args), **dict.fromkeys(run_names), "agent": rival})
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # RSL-RL prints every network it builds

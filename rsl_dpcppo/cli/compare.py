@@ -1,0 +1,108 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Compare agents over tasks and seeds: run what is missing, then write a table and learning curves."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from rsl_dpcppo.cli.arguments import make_parser, parse, positive
+from rsl_dpcppo.cli.curves import Result, draw, format_table, read_result, write_csv
+from rsl_dpcppo.cli.run_cfg import load_agent, override
+from rsl_dpcppo.cli.runs import LOG_ROOT
+from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.hosts.registry import find_task
+from rsl_dpcppo.hosts.task import AgentCfg
+
+FREE = ("run_name", "max_iterations", "experiment_name")
+"""Fields in which a run may differ from what is asked for now."""
+
+
+def compare(arguments: list[str], train_script: Path) -> None:
+    """Train every agent on every task with every seed, one after the other, and show how they compare.
+
+    A run that is finished is not made again, and one that was cut off is continued.
+
+    Args:
+        arguments: Command line.
+        train_script: The script that trains one run.
+    """
+    parser = make_parser("Compare agents: run what is missing, then write a table and learning curves.")
+    parser.add_argument("--agents", default="ppo,dpcppo", help="names of the agents (default: %(default)s)")
+    parser.add_argument("--seeds", type=positive, default=3, help="number of seeds, from 1 (default: %(default)s)")
+    parser.add_argument("--iterations", type=positive, help="iterations of each run (default: the agent's)")
+    parser.add_argument("--num_envs", type=positive, help="number of environments (default: the agent's)")
+    parser.add_argument("--name", default="compare", help="folder of the comparison's runs, below logs/rsl_rl")
+    args, overrides = parse(parser, arguments)
+    agents, tasks = args.agents.split(","), args.task.split(",")
+
+    wanted = {(task, agent): _agent_cfg(args, task, agent, overrides["agent"]) for task in tasks for agent in agents}
+    results = []
+    for seed in range(1, args.seeds + 1):
+        for (task, agent), cfg in wanted.items():
+            cfg = dataclasses.replace(cfg, seed=seed, run_name=f"seed{seed}")
+            cfg.experiment_name = f"{args.name}/{task}/{agent}".replace(":", "-")
+            _finish(cfg, task, agent, args.device, [*overrides["agent"], *overrides["env"]], train_script)
+            results.append(_read(cfg, task, agent))
+    folder = LOG_ROOT / args.name
+    results.sort(key=lambda run: (tasks.index(run.task), agents.index(run.agent)))
+    table = format_table(results, reference=agents[0])
+    (folder / "table.md").write_text(table, encoding="utf-8")
+    write_csv(results, folder / "curves.csv")
+    draw(results, folder / "curves.png")
+    print(f"\n{table}\n[INFO] Table, curves and picture: {folder.resolve()}")
+
+
+def _agent_cfg(args: argparse.Namespace, task: str, agent: str, overrides: list[str]) -> AgentCfg:
+    """Return an agent's configuration as asked for."""
+    cfg = find_task(task).make_agent(agent)
+    cfg.num_envs, cfg.max_iterations = args.num_envs or cfg.num_envs, args.iterations or cfg.max_iterations
+    return override(cfg, overrides)
+
+
+def _finish(cfg: AgentCfg, task: str, agent: str, device: str, overrides: list[str], train_script: Path) -> None:
+    """Run, or continue, one run unless it is finished."""
+    folders = _folders(cfg)
+    _check_same(cfg, folders)
+    if any((folder / "evaluation.json").is_file() for folder in folders):
+        return
+    command = [sys.executable, str(train_script), f"--task={task}", f"--agent={agent}", f"--device={device}"]
+    command += [f"--seed={cfg.seed}", f"--num_envs={cfg.num_envs}", f"--run_name={cfg.run_name}"]
+    command += [f"--experiment_name={cfg.experiment_name}", *overrides]
+    done = max((int(path.stem[6:]) + 1 for folder in folders for path in folder.glob("model_*.pt")), default=0)
+    if done:
+        command += ["--resume", f"--load_run=.*_{cfg.run_name}$"]
+    command += [f"--max_iterations={max(1, cfg.max_iterations - done)}"]
+    print(f"[INFO] {task}, {agent}, seed {cfg.seed}: from iteration {done} to {cfg.max_iterations}", flush=True)
+    log = LOG_ROOT / cfg.experiment_name / f"{cfg.run_name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        if subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode:
+            raise ConfigError(f"The run failed; the end of '{log}' says why.")
+
+
+def _read(cfg: AgentCfg, task: str, agent: str) -> Result:
+    return read_result(task, agent, cfg.seed, _folders(cfg), cfg.num_envs * cfg.num_steps_per_env)
+
+
+def _folders(cfg: AgentCfg) -> list[Path]:
+    """Return the folders of a run and of its continuations, oldest first."""
+    root = LOG_ROOT / cfg.experiment_name
+    names = sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
+    return [root / name for name in names if re.fullmatch(rf".*_{cfg.run_name}(_\d+)?", name)]
+
+
+def _check_same(cfg: AgentCfg, folders: list[Path]) -> None:
+    """Refuse to mix runs of different settings."""
+    for folder in folders:
+        saved = load_agent(folder)
+        if saved is None:
+            continue
+        if dataclasses.replace(saved, **{name: getattr(cfg, name) for name in FREE}) != cfg:
+            raise ConfigError(f"'{folder}' was made with other settings; give this comparison another --name.")

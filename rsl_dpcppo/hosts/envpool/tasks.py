@@ -1,0 +1,59 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""EnvPool's tasks and their agents."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rsl_dpcppo.config import DPCPPORunnerCfg
+from rsl_dpcppo.hosts import episodes
+from rsl_dpcppo.hosts.agents import make_agents
+from rsl_dpcppo.hosts.dm_control import table_14
+from rsl_dpcppo.hosts.envpool import env as envpool
+from rsl_dpcppo.hosts.task import Task
+
+TITLE = "EnvPool"
+"""What the list of tasks calls this host."""
+
+PORTS = {
+    "BallInCupCatch-v1": "BallInCup",
+    "CheetahRun-v1": "CheetahRun",
+    "FingerSpin-v1": "FingerSpin",
+    "PointMassEasy-v1": "PointMass",
+    "ReacherEasy-v1": "ReacherEasy",
+    "ReacherHard-v1": "ReacherHard",
+    "WalkerRun-v1": "WalkerRun",
+    "WalkerWalk-v1": "WalkerWalk",
+}
+"""EnvPool's ports of the paper's tasks, with their names in Playground."""
+
+
+def dpcppo(name: str) -> DPCPPORunnerCfg:
+    """Return DP-CPPO with the settings of Table 14, but smaller networks and as few environments as a CPU steps."""
+    cfg = table_14(PORTS.get(name, name))
+    widths = [128, 128]
+    cfg.num_envs, cfg.max_iterations = 64, 500
+    cfg.actor.hidden_dims, cfg.actor.flow_hidden_dims, cfg.critic.hidden_dims = widths, widths, widths
+    return cfg
+
+
+def task_names() -> list[str]:
+    """Return EnvPool's continuous-control ids.
+
+    Raises:
+        ConfigError: If EnvPool is missing or of an unsupported version.
+    """
+    return envpool.task_ids()
+
+
+def find(name: str) -> Task:
+    """Return a task by its EnvPool id."""
+    return Task(
+        name=f"EnvPool-{name}",
+        agents=make_agents(f"EnvPool-{name}", partial(dpcppo, name)),
+        env_cfg=envpool.EnvPoolEnvCfg,
+        make_env=lambda cfg, num_envs, device, seed: envpool.EnvPoolEnv(name, num_envs, device, seed, cfg),
+        report=episodes.report,
+    )
