@@ -70,12 +70,14 @@ def _finish(cfg: AgentCfg, task: str, agent: str, device: str, overrides: list[s
     """Run, or continue, one run unless it is finished."""
     folders = _folders(cfg)
     _check_same(cfg, folders)
-    if any((folder / "evaluation.json").is_file() for folder in folders):
+    done = max((int(path.stem[6:]) + 1 for folder in folders for path in folder.glob("model_*.pt")), default=0)
+    if done > cfg.max_iterations:
+        raise ConfigError(f"'{folders[-1]}' has {done} iterations already; ask for as many, or give another --name.")
+    if done == cfg.max_iterations and (folders[-1] / "evaluation.json").is_file():
         return
     command = [sys.executable, str(train_script), f"--task={task}", f"--agent={agent}", f"--device={device}"]
     command += [f"--seed={cfg.seed}", f"--num_envs={cfg.num_envs}", f"--run_name={cfg.run_name}"]
     command += [f"--experiment_name={cfg.experiment_name}", *overrides]
-    done = max((int(path.stem[6:]) + 1 for folder in folders for path in folder.glob("model_*.pt")), default=0)
     if done:
         command += ["--resume", f"--load_run=.*_{cfg.run_name}$"]
     command += [f"--max_iterations={max(1, cfg.max_iterations - done)}"]

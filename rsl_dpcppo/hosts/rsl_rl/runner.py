@@ -59,7 +59,8 @@ class Runner(OnPolicyRunner):
                 f"'{path}' does not fit this agent: it was written by another one, or with other networks. ({error})"
             ) from None
         if for_training:
-            self.current_learning_iteration = checkpoint["iter"]
+            # The next one: RSL-RL would give it the number of the last one before, and the curves would not join.
+            self.current_learning_iteration = checkpoint["iter"] + 1
             if hasattr(self.env, "load_state_dict") and "env_state_dict" in checkpoint:
                 try:
                     self.env.load_state_dict(checkpoint["env_state_dict"])

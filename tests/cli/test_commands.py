@@ -102,8 +102,6 @@ def test_resume_is_bit_exact() -> None:
     cli.train(["--max_iterations=2", "--resume", "--load_run=.*part", "--run_name=resumed", "--seed=1", *TINY])
     final = {run.name.rpartition("_")[2]: max(run.glob("model_*.pt")) for run in runs()}
     straight, resumed = (torch.load(final[name], weights_only=True) for name in ("straight", "resumed"))
-    # RSL-RL gives the first iteration after a resume the number of the last one before it.
-    assert straight.pop("iter") == 1 + resumed.pop("iter")
     assert_equal(straight, resumed)
 
 
