@@ -109,6 +109,13 @@ def load_env(run: Path, cfg: Cfg) -> Cfg:
         raise ConfigError(f"'{path}' does not describe this task: {str(error).splitlines()[0]}") from None
 
 
+class _AgentLoader(yaml.SafeLoader):
+    """Reads the tuples that mjlab writes, as lists, and nothing else that YAML's safe loader refuses."""
+
+
+_AgentLoader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node))
+
+
 def is_rsl_rl_agent(run: Path) -> bool:
     """Return whether a run's params/agent.yaml is RSL-RL's own dictionary, as Isaac Lab writes it."""
     agent = load_rsl_rl_agent(run)
@@ -125,7 +132,7 @@ def load_rsl_rl_agent(run: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        agent = yaml.safe_load(path.read_text(encoding="utf-8"))
+        agent = yaml.load(path.read_text(encoding="utf-8"), Loader=_AgentLoader)
     except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"'{path}' is no YAML of plain values: {str(error).splitlines()[0]}") from None
     return agent if isinstance(agent, dict) else {}

@@ -131,6 +131,8 @@ def build_policy(agent: dict[str, Any], checkpoint: dict[str, Any]) -> FlowModel
     """
     fields = dict(agent.get("actor") or {})
     check_exportable(fields.pop("class_name", None), FLOW_MODEL)
+    for name in ("cnn_cfg", "rnn_type", "rnn_hidden_dim", "rnn_num_layers"):  # mjlab has one class for all models
+        fields.pop(name, None)
     state = checkpoint["actor_state_dict"]
     num_obs, num_actions = policy_shape(state)
     observations = TensorDict({"policy": torch.zeros(1, num_obs)}, batch_size=[1])

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""mjlab's tasks with DP-CPPO, under ids of their own: one id of mjlab's has one agent."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import mjlab.tasks  # noqa: F401  registers mjlab's own tasks, if nobody has yet
+from mjlab.rl import RslRlOnPolicyRunnerCfg
+from mjlab.tasks.registry import list_tasks, load_env_cfg, load_rl_cfg, load_runner_cls, register_mjlab_task
+
+from isaaclab_tasks_cfg.paper import PaperSettings, find_paper_task
+from rsl_dpcppo.hosts.mjlab.agent_cfg import to_dpcppo
+
+SUFFIX = "-DPCPPO"
+"""What a task's id ends with here."""
+
+PAPER_TASKS = {
+    "Mjlab-Velocity-Flat-Unitree-Go1": "Isaac-Velocity-Rough-Unitree-Go2",
+    "Mjlab-Velocity-Rough-Unitree-Go1": "Isaac-Velocity-Rough-Unitree-Go2",
+    "Mjlab-Velocity-Flat-Unitree-G1": "Isaac-Velocity-Rough-G1",
+    "Mjlab-Velocity-Rough-Unitree-G1": "Isaac-Velocity-Rough-G1",
+}
+"""The paper's task that is closest to a task of mjlab's. It has none of mjlab's own."""
+
+logger = logging.getLogger(__name__)
+
+
+def register() -> None:
+    """Register every task that mjlab knows at this moment a second time, with DP-CPPO.
+
+    May be called again when more tasks are there. A task that DP-CPPO cannot be derived for is left out.
+    """
+    known = set(list_tasks())
+    for task_id in sorted(known):
+        if task_id.endswith(SUFFIX) or task_id + SUFFIX in known:
+            continue
+        try:
+            rl_cfg = agent_cfg(task_id)
+        except Exception as error:  # another plugin's configuration can fail anywhere, and the next tasks are to come
+            logger.info("No %s%s: %s", task_id, SUFFIX, error)
+            continue
+        register_mjlab_task(
+            task_id=task_id + SUFFIX,
+            env_cfg=load_env_cfg(task_id),
+            play_env_cfg=load_env_cfg(task_id, play=True),
+            rl_cfg=rl_cfg,
+            runner_cls=load_runner_cls(task_id),
+        )
+
+
+def agent_cfg(task_id: str) -> RslRlOnPolicyRunnerCfg:
+    """Return the DP-CPPO agent of a task of mjlab's: derived from its PPO, with the paper's values where it has some.
+
+    Raises:
+        ConfigError: If it cannot be derived; see :func:`~rsl_dpcppo.hosts.mjlab.agent_cfg.to_dpcppo`.
+    """
+    cfg = to_dpcppo(load_rl_cfg(task_id))
+    task = find_paper_task(PAPER_TASKS.get(task_id, ""))
+    return _with_paper(cfg, task.dpcppo) if task else cfg
+
+
+def _with_paper(cfg: RslRlOnPolicyRunnerCfg, settings: PaperSettings) -> RslRlOnPolicyRunnerCfg:
+    """Write a column of the paper into a configuration, whose networks are the column's already."""
+    cfg.num_steps_per_env = settings.num_steps_per_env
+    for field in dataclasses.fields(settings):
+        if hasattr(cfg.algorithm, field.name):
+            setattr(cfg.algorithm, field.name, getattr(settings, field.name))
+    return cfg
