@@ -24,7 +24,7 @@ def dpcppo() -> DPCPPORunnerCfg:
         max_iterations=500,
         actor=FlowActorCfg(hidden_dims=widths, flow_hidden_dims=widths, obs_normalization=True),
         critic=NetworkCfg(hidden_dims=widths, obs_normalization=True),
-        algorithm=DPCPPOAlgorithmCfg(learning_rate=1e-3, entropy_coef=0.001),
+        algorithm=DPCPPOAlgorithmCfg(learning_rate=1e-3, entropy_coef=0.001, flow_ema_decay=0.99),
     )
 
 
