@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 
 import torch
 
@@ -53,14 +54,21 @@ def add_inference_arguments(parser: argparse.ArgumentParser, noise_help: str) ->
     parser.add_argument("--flow_steps", type=positive, help="number of solver steps")
 
 
-def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, dict[str, list[str]]]:
-    """Split a command line into the parser's arguments and the overrides of "agent" and "env".
+def parse(
+    parser: argparse.ArgumentParser, arguments: list[str], sections: Iterable[str] = ("agent", "env")
+) -> tuple[argparse.Namespace, dict[str, list[str]]]:
+    """Split a command line into the parser's arguments and the overrides of each section.
+
+    Args:
+        parser: The parser.
+        arguments: The command line.
+        sections: What overrides may begin with.
 
     Raises:
         ConfigError: If something is neither.
     """
     args, rest = parser.parse_known_args(arguments)
-    overrides: dict[str, list[str]] = {"agent": [], "env": []}
+    overrides: dict[str, list[str]] = {section: [] for section in sections}
     for text in rest:
         if text.startswith("-"):
             flags = [flag for action in parser._actions for flag in action.option_strings]

@@ -33,22 +33,28 @@ def compare(arguments: list[str], train_script: Path) -> None:
         arguments: Command line.
         train_script: The script that trains one run.
     """
-    parser = make_parser("Compare agents: run what is missing, then write a table and learning curves.")
-    parser.add_argument("--agents", default="ppo,dpcppo", help="names of the agents (default: %(default)s)")
+    parser = make_parser(
+        "Compare agents: run what is missing, then write a table and learning curves. agent.x=y overrides a field of "
+        "every agent, dpcppo.x=y one of that agent alone."
+    )
+    parser.add_argument("--agents", default="ppo,dpcppo", help="names, separated by commas (default: %(default)s)")
     parser.add_argument("--seeds", type=positive, default=3, help="number of seeds, from 1 (default: %(default)s)")
     parser.add_argument("--iterations", type=positive, help="iterations of each run (default: the agent's)")
     parser.add_argument("--num_envs", type=positive, help="number of environments (default: the agent's)")
     parser.add_argument("--name", default="compare", help="folder of the comparison's runs, below logs/rsl_rl")
-    args, overrides = parse(parser, arguments)
-    agents, tasks = args.agents.split(","), args.task.split(",")
+    agents = parser.parse_known_args(arguments)[0].agents.split(",")
+    args, overrides = parse(parser, arguments, ("agent", "env", *agents))
+    tasks = args.task.split(",")
+    own = {name: [f"agent{text.removeprefix(name)}" for text in overrides[name]] for name in agents}
+    changes = {agent: [*overrides["agent"], *own[agent]] for agent in agents}
 
-    wanted = {(task, agent): _agent_cfg(args, task, agent, overrides["agent"]) for task in tasks for agent in agents}
+    wanted = {(task, agent): _agent_cfg(args, task, agent, changes[agent]) for task in tasks for agent in agents}
     results = []
     for seed in range(1, args.seeds + 1):
         for (task, agent), cfg in wanted.items():
             cfg = dataclasses.replace(cfg, seed=seed, run_name=f"seed{seed}")
             cfg.experiment_name = f"{args.name}/{task}/{agent}".replace(":", "-")
-            _finish(cfg, task, agent, args.device, [*overrides["agent"], *overrides["env"]], train_script)
+            _finish(cfg, task, agent, args.device, [*changes[agent], *overrides["env"]], train_script)
             results.append(_read(cfg, task, agent))
     folder = LOG_ROOT / args.name
     results.sort(key=lambda run: (tasks.index(run.task), agents.index(run.agent)))

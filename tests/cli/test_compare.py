@@ -70,30 +70,37 @@ def test_only_what_is_missing_is_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    compare(["--iterations=2", *SMALL], TRAIN)
+    own = "dpcppo.algorithm.flow_num_epochs=2"  # which stock PPO does not have
+    compare(["--iterations=2", *SMALL, own], TRAIN)
     assert capsys.readouterr().out.count("from iteration 0 to 2") == 2
     folder = tmp_path / "logs/rsl_rl/compare"
     table = (folder / "table.md").read_text()
     assert {line.split(" | ")[2] for line in table.splitlines()[2:]} == {"Gaussian PPO", "Flow", "Flow+Res"}
     assert (folder / "curves.png").is_file()
 
-    compare(["--iterations=2", *SMALL], TRAIN)
+    compare(["--iterations=2", *SMALL, own], TRAIN)
     assert "from iteration" not in capsys.readouterr().out
-    compare(["--iterations=4", "--agents=dpcppo", *SMALL], TRAIN)
+    compare(["--iterations=4", "--agents=dpcppo", *SMALL, own], TRAIN)
     assert "MultiGoal-v0, dpcppo, seed 1: from iteration 2 to 4" in capsys.readouterr().out
     rows = list(csv.DictReader((folder / "curves.csv").open()))
     assert [int(row["environment_steps"]) for row in rows] == [128, 256, 384, 512]
     with pytest.raises(ConfigError, match="has 4 iterations already"):
-        compare(["--iterations=2", "--agents=dpcppo", *SMALL], TRAIN)
+        compare(["--iterations=2", "--agents=dpcppo", *SMALL, own], TRAIN)
     with pytest.raises(ConfigError, match="made with other settings"):
-        compare(["--iterations=4", "--agents=dpcppo", *SMALL, "agent.algorithm.gamma=0.5"], TRAIN)
+        compare(["--iterations=4", "--agents=dpcppo", *SMALL, own, "agent.algorithm.gamma=0.5"], TRAIN)
 
 
 def test_wrong_names_stop_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for arguments in (["--agents=ppo,dpcpo"], ["--task=MultiGoal-v0,MultiGol-v0"], ["agent.sed=1"], ["--agent=ppo"]):
+    for arguments in (
+        ["--agents=ppo,dpcpo"],
+        ["--task=MultiGoal-v0,MultiGol-v0"],
+        ["agent.sed=1"],
+        ["--agent=ppo"],
+        ["genpo.seed=1"],
+    ):
         with pytest.raises(ConfigError):
-            compare(arguments, TRAIN)
+            compare([argument], TRAIN)
     assert not (tmp_path / "logs").exists()
 
 

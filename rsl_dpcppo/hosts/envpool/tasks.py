@@ -9,7 +9,7 @@ from functools import partial
 
 from rsl_dpcppo.config import DPCPPORunnerCfg
 from rsl_dpcppo.hosts import episodes
-from rsl_dpcppo.hosts.agents import make_agents
+from rsl_dpcppo.hosts.agents import for_cpu, make_agents
 from rsl_dpcppo.hosts.dm_control import table_14
 from rsl_dpcppo.hosts.envpool import env as envpool
 from rsl_dpcppo.hosts.task import Task
@@ -31,12 +31,8 @@ PORTS = {
 
 
 def dpcppo(name: str) -> DPCPPORunnerCfg:
-    """Return DP-CPPO with the settings of Table 14, but smaller networks and as few environments as a CPU steps."""
-    cfg = table_14(PORTS.get(name, name))
-    widths = [128, 128]
-    cfg.num_envs, cfg.max_iterations = 64, 500
-    cfg.actor.hidden_dims, cfg.actor.flow_hidden_dims, cfg.critic.hidden_dims = widths, widths, widths
-    return cfg
+    """Return DP-CPPO with the settings of Table 14, in a size for the CPU: few environments, small networks."""
+    return for_cpu(table_14(PORTS.get(name, name)), num_envs=64, num_steps_per_env=32)
 
 
 def task_names() -> list[str]:

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from rsl_dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg, NetworkCfg
+from rsl_dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg
 from rsl_dpcppo.hosts import episodes
-from rsl_dpcppo.hosts.agents import make_agents
+from rsl_dpcppo.hosts.agents import for_cpu, make_agents
 from rsl_dpcppo.hosts.gymnasium import env as gym
 from rsl_dpcppo.hosts.task import Task
 
@@ -16,16 +16,10 @@ TITLE = "Gymnasium (and every id that you register)"
 
 
 def dpcppo() -> DPCPPORunnerCfg:
-    """Return DP-CPPO for environments that run on the CPU, a few at a time."""
-    widths = [128, 128]
-    return DPCPPORunnerCfg(
-        num_envs=32,
-        num_steps_per_env=64,
-        max_iterations=500,
-        actor=FlowActorCfg(hidden_dims=widths, flow_hidden_dims=widths, obs_normalization=True),
-        critic=NetworkCfg(hidden_dims=widths, obs_normalization=True),
-        algorithm=DPCPPOAlgorithmCfg(learning_rate=1e-3, entropy_coef=0.001, flow_ema_decay=0.99),
-    )
+    """Return DP-CPPO in a size for the CPU, with normalised observations: their scales differ a lot between tasks."""
+    cfg = DPCPPORunnerCfg(algorithm=DPCPPOAlgorithmCfg(learning_rate=1e-3, entropy_coef=0.001))
+    cfg.actor.obs_normalization = cfg.critic.obs_normalization = True
+    return for_cpu(cfg, num_envs=32, num_steps_per_env=64)
 
 
 def task_names() -> list[str]:
