@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from rsl_dpcppo.errors import ConfigError
@@ -26,7 +27,10 @@ def write_video(film: Film, path: Path) -> None:
     frames, rate = film
     height, width, _ = frames[0].shape
     writer = imageio_ffmpeg.write_frames(str(path), (width, height), fps=rate, quality=8, ffmpeg_log_level="error")
-    writer.send(None)  # starts the encoder
+    with warnings.catch_warnings():
+        # JAX warns of a fork; this one only starts the encoder's process.
+        warnings.filterwarnings("ignore", message=".*os.fork", category=RuntimeWarning)
+        writer.send(None)
     for frame in frames:
         writer.send(frame.tobytes())
     writer.close()
