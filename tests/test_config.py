@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from rsl_rl.runners import OnPolicyRunner
 
 from rsl_dpcppo.cli.arguments import add_run_arguments, make_parser, parse
-from rsl_dpcppo.cli.run_cfg import load_agent, load_env, override, save_agent
+from rsl_dpcppo.cli.run_cfg import load_agent, load_env, load_rsl_rl_agent, override, save_agent
 from rsl_dpcppo.config import (
     DPCPPOAlgorithmCfg,
     DPCPPOFields,
@@ -603,3 +603,13 @@ def test_files_that_end_early_are_no_agents(tmp_path: Path, contents: bytes) -> 
     (tmp_path / "params" / "agent.yaml").write_bytes(contents)
     with pytest.raises(ConfigError):
         load_agent(tmp_path)
+
+
+def test_tuples_that_mjlab_writes_are_read_and_nothing_more(tmp_path: Path) -> None:
+    (tmp_path / "params").mkdir()
+    path = tmp_path / "params" / "agent.yaml"
+    path.write_text("actor:\n  class_name: X\n  hidden_dims: !!python/tuple [3, 2]\n")
+    assert load_rsl_rl_agent(tmp_path) == {"actor": {"class_name": "X", "hidden_dims": [3, 2]}}
+    path.write_text("actor: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(ConfigError, match="no YAML of plain values"):
+        load_rsl_rl_agent(tmp_path)

@@ -113,7 +113,11 @@ class _AgentLoader(yaml.SafeLoader):
     """Reads the tuples that mjlab writes, as lists, and nothing else that YAML's safe loader refuses."""
 
 
-_AgentLoader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node))
+def _construct_tuple(loader: _AgentLoader, node: yaml.SequenceNode) -> list[Any]:
+    return loader.construct_sequence(node, deep=True)
+
+
+_AgentLoader.add_constructor("tag:yaml.org,2002:python/tuple", _construct_tuple)
 
 
 def is_rsl_rl_agent(run: Path) -> bool:
