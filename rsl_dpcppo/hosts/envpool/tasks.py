@@ -8,10 +8,10 @@ from __future__ import annotations
 from functools import partial
 
 from rsl_dpcppo.config import DPCPPORunnerCfg
-from rsl_dpcppo.hosts import episodes
-from rsl_dpcppo.hosts.agents import for_cpu, make_agents
+from rsl_dpcppo.hosts.agents import for_cpu
 from rsl_dpcppo.hosts.dm_control import table_14
 from rsl_dpcppo.hosts.envpool import env as envpool
+from rsl_dpcppo.hosts.episodes import episodic_task
 from rsl_dpcppo.hosts.task import Task
 
 TITLE = "EnvPool"
@@ -46,10 +46,9 @@ def task_names() -> list[str]:
 
 def find(name: str) -> Task:
     """Return a task by its EnvPool id."""
-    return Task(
-        name=f"EnvPool-{name}",
-        agents=make_agents(f"EnvPool-{name}", partial(dpcppo, name)),
+    return episodic_task(
+        f"EnvPool-{name}",
+        dpcppo=partial(dpcppo, name),
         env_cfg=envpool.EnvPoolEnvCfg,
-        make_env=lambda cfg, num_envs, device, seed: envpool.EnvPoolEnv(name, num_envs, device, seed, cfg),
-        report=episodes.report,
+        make_env=partial(envpool.EnvPoolEnv, name),
     )

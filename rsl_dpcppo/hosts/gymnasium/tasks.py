@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from rsl_dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg
-from rsl_dpcppo.hosts import episodes
-from rsl_dpcppo.hosts.agents import for_cpu, make_agents
+from rsl_dpcppo.hosts.agents import for_cpu
+from rsl_dpcppo.hosts.episodes import episodic_task
 from rsl_dpcppo.hosts.gymnasium import env as gym
 from rsl_dpcppo.hosts.task import Task
 
@@ -33,11 +35,10 @@ def task_names() -> list[str]:
 
 def find(name: str) -> Task:
     """Return a task by its Gymnasium id."""
-    return Task(
-        name=f"Gym-{name}",
-        agents=make_agents(f"Gym-{name}".replace("/", "-").replace(":", "-"), dpcppo),
+    return episodic_task(
+        f"Gym-{name}",
+        dpcppo=dpcppo,
         env_cfg=gym.GymnasiumEnvCfg,
-        make_env=lambda cfg, num_envs, device, seed: gym.GymnasiumEnv(name, num_envs, device, seed, cfg),
-        report=episodes.report,
-        film=lambda cfg, policy, num_steps, device, seed: gym.film(name, cfg, policy, num_steps, device, seed),
+        make_env=partial(gym.GymnasiumEnv, name),
+        film=partial(gym.film, name),
     )

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from rsl_dpcppo.hosts import episodes
-from rsl_dpcppo.hosts.agents import make_agents
 from rsl_dpcppo.hosts.dm_control import table_14
+from rsl_dpcppo.hosts.episodes import episodic_task
 from rsl_dpcppo.hosts.playground import env as playground
 from rsl_dpcppo.hosts.task import Task
 
@@ -28,11 +27,10 @@ def task_names() -> list[str]:
 
 def find(name: str) -> Task:
     """Return a task of Playground. The paper's eight have the settings of its Table 14, others what these share."""
-    return Task(
-        name=f"Playground-{name}",
-        agents=make_agents(f"Playground-{name}", partial(table_14, name)),
+    return episodic_task(
+        f"Playground-{name}",
+        dpcppo=partial(table_14, name),
         env_cfg=playground.PlaygroundEnvCfg,
-        make_env=lambda cfg, num_envs, device, seed: playground.PlaygroundEnv(name, num_envs, device, seed, cfg),
-        report=episodes.report,
-        film=lambda cfg, policy, num_steps, device, seed: playground.film(name, cfg, policy, num_steps, device, seed),
+        make_env=partial(playground.PlaygroundEnv, name),
+        film=partial(playground.film, name),
     )
