@@ -57,6 +57,23 @@ def collect(runner: Any) -> None:
         alg.compute_returns(obs)
 
 
+def rollout(env: VecEnv, num_steps: int = 25, seed: int = 0) -> list[Tensor]:
+    """Return all that an environment gives under random actions: first observations, then each step's results."""
+    generator = torch.Generator().manual_seed(seed)
+    results = [env.get_observations()["policy"]]
+    for _ in range(num_steps):
+        actions = 2.0 * torch.rand(env.num_envs, env.num_actions, generator=generator) - 1.0
+        observations, rewards, dones, extras = env.step(actions)
+        results += [observations["policy"], rewards, dones, extras["time_outs"]]
+    env.close()
+    return results
+
+
+def same(left: list[Tensor], right: list[Tensor]) -> bool:
+    """Return whether two lists hold the same tensors, bit for bit."""
+    return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
+
+
 def flat_parameters(module: torch.nn.Module) -> Tensor:
     """Return all parameters and buffers as one vector."""
     return torch.cat([tensor.detach().double().flatten().clone() for tensor in module.state_dict().values()])

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError
 import numpy as np
 import pytest
 import torch
-from agents import make_runner, small_agent
+from agents import make_runner, rollout, same, small_agent
 
 from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPORunnerCfg
 from rsl_dpcppo.errors import ConfigError
@@ -27,22 +27,6 @@ PAPER = {
     "WalkerWalk-v1": (24, 6),
 }
 """Numbers in the observation and in the action of the paper's tasks."""
-
-
-def rollout(env, num_steps=25, seed=0):
-    """All that an environment returns under random actions."""
-    generator = torch.Generator().manual_seed(seed)
-    results = [env.get_observations()["policy"]]
-    for _ in range(num_steps):
-        actions = 2.0 * torch.rand(env.num_envs, env.num_actions, generator=generator) - 1.0
-        observations, rewards, dones, extras = env.step(actions)
-        results += [observations["policy"], rewards, dones, extras["time_outs"]]
-    env.close()
-    return results
-
-
-def same(left, right):
-    return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
 
 
 @pytest.mark.parametrize("env_id", PAPER)
