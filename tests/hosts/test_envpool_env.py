@@ -10,7 +10,7 @@ from agents import make_runner, rollout, same, small_agent
 
 from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPORunnerCfg
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.hosts.envpool import env as module
+from rsl_dpcppo.hosts import box_space
 from rsl_dpcppo.hosts.envpool.env import EnvPoolEnv, EnvPoolEnvCfg, check_installed, task_ids
 from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
 
@@ -194,6 +194,6 @@ def test_missing_envpool_is_named(monkeypatch):
     def missing(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(module, "version", missing)
+    monkeypatch.setattr(box_space, "version", missing)
     with pytest.raises(ConfigError, match=r"not installed.*\[envpool\]"):
         check_installed()

@@ -10,6 +10,7 @@ from agents import make_runner, rollout, same, small_agent
 
 from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPORunnerCfg
 from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.hosts import box_space
 from rsl_dpcppo.hosts.gymnasium import env as module
 from rsl_dpcppo.hosts.gymnasium.env import GymnasiumEnv, GymnasiumEnvCfg, check_installed, film, task_ids
 from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
@@ -255,7 +256,7 @@ def test_missing_packages_are_named(monkeypatch):
     with pytest.raises(ConfigError, match="MuJoCo is not installed"):
         GymnasiumEnv("HalfCheetah-v5", 1)
 
-    monkeypatch.setattr(module, "version", lambda _: "0.29.1")
+    monkeypatch.setattr(box_space, "version", lambda _: "0.29.1")
     with pytest.raises(ConfigError, match=r"0.29.1 is too old.*\[gymnasium\]"):
         check_installed()
 

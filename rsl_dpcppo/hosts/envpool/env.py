@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
-from packaging.version import Version
 
 from rsl_dpcppo.config import check_int
 from rsl_dpcppo.errors import ConfigError, check_fields, did_you_mean
-from rsl_dpcppo.hosts.box_space import ActionBox, BoxVecEnv, check_spaces
+from rsl_dpcppo.hosts.box_space import ActionBox, BoxVecEnv, check_package, check_spaces
 
 NO_LIMIT = 2**31 - 1
 """Time limit that EnvPool never reaches. An id that is registered without one has it, too."""
@@ -171,13 +169,7 @@ def task_ids() -> list[str]:
 
 def check_installed() -> None:
     """Raise a :class:`~rsl_dpcppo.errors.ConfigError` unless EnvPool 1.2 or newer is there."""
-    try:
-        installed = version("envpool")
-    except PackageNotFoundError:
-        installed = "0"
-    if Version(installed) < Version("1.2"):
-        found = "is not installed" if installed == "0" else f"{installed} is too old"
-        raise ConfigError(f'EnvPool {found}; 1.2 or newer comes with pip install -e ".[envpool]".')
+    check_package("EnvPool", "1.2")
 
 
 def _flatten(observations: Any) -> np.ndarray:

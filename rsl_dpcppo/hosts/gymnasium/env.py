@@ -8,16 +8,14 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
-from packaging.version import Version
 from tensordict import TensorDict
 
 from rsl_dpcppo.config import check_choice, check_int
 from rsl_dpcppo.errors import ConfigError, did_you_mean
-from rsl_dpcppo.hosts.box_space import ActionBox, BoxVecEnv, check_spaces
+from rsl_dpcppo.hosts.box_space import ActionBox, BoxVecEnv, check_package, check_spaces
 from rsl_dpcppo.hosts.task import Film, Policy
 
 CONTINUOUS = (
@@ -206,13 +204,7 @@ def task_ids() -> list[str]:
 
 def check_installed() -> None:
     """Raise a :class:`~rsl_dpcppo.errors.ConfigError` unless Gymnasium is there, new enough to restart by masks."""
-    try:
-        installed = version("gymnasium")
-    except PackageNotFoundError:
-        installed = "0"
-    if Version(installed) < Version("1.1"):
-        found = "is not installed" if installed == "0" else f"{installed} is too old"
-        raise ConfigError(f'Gymnasium {found}; 1.1 or newer comes with pip install -e ".[gymnasium]".')
+    check_package("Gymnasium", "1.1")
 
 
 def _make(env_id: str, kwargs: dict[str, Any]) -> Any:
