@@ -18,6 +18,8 @@ from rsl_dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg,
 from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
 from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
 
+LOGS = tempfile.TemporaryDirectory(prefix="rsl_dpcppo_test_")
+
 
 def small_agent(**algorithm: Any) -> DPCPPORunnerCfg:
     """Return DP-CPPO with small networks and short fits; fields of the algorithm can be given."""
@@ -44,7 +46,7 @@ def actor_section() -> str:
 
 def make_runner(env: VecEnv, cfg: dict[str, Any], kind: type[OnPolicyRunner] = OnPolicyRunner) -> Any:
     """Build a runner whose logs nobody reads; RSL-RL 3.x cannot do without."""
-    return kind(env, cfg, log_dir=tempfile.mkdtemp(prefix="rsl_dpcppo_test_"), device="cpu")
+    return kind(env, cfg, log_dir=tempfile.mkdtemp(dir=LOGS.name), device="cpu")
 
 
 def collect(runner: Any) -> None:

@@ -33,7 +33,8 @@ from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
 JAX = PlaygroundEnvCfg(impl="jax")
 
 if jax.config.jax_compilation_cache_dir is None:  # the user's folder is not for tests
-    jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp(prefix="rsl_dpcppo_test_"))
+    COMPILED = tempfile.TemporaryDirectory(prefix="rsl_dpcppo_test_")
+    jax.config.update("jax_compilation_cache_dir", COMPILED.name)
 
 
 @pytest.fixture(scope="module")
