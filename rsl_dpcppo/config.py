@@ -25,6 +25,12 @@ INFERENCE_POLICIES = ("flow_residual", "flow")
 FLOW_TARGETS = ("fresh", "stored")
 """Base actions of the fit's targets: newly sampled from the flow, or those of the rollout."""
 
+FLOW_PRECISIONS = ("float32", "bfloat16")
+"""Precisions of the flow's matrix products while training."""
+
+COMPILE_MODES = ("auto", "none", "inductor", "cudagraph")
+"""How sampler and gradient steps run."""
+
 
 @dataclass
 class FlowFields:
@@ -96,12 +102,23 @@ class DPCPPOFields:
     """Solver steps instead of the model's own; 0 keeps the model's. Here so that one override reaches it in both
     RSL-RL generations, which call the model "policy" and "actor"."""
 
+    flow_precision: str = "float32"
+    """Precision of the flow's matrix products while training: "float32", or "bfloat16", which is faster where the
+    processor has it. The kernel's update stays in single precision, and so do playing and export."""
+
+    compile: str = "auto"
+    """How sampler and gradient steps run: "none", as written; "inductor", the flow's through torch.compile, which needs
+    a C++ compiler on the CPU; "cudagraph", all recorded as CUDA graphs; "auto", graphs on a GPU, as written elsewhere.
+    What cannot be recorded (several GPUs, memory, symmetry, RND, RSL-RL's mixed precision) runs as written."""
+
     def __post_init__(self) -> None:
         """Check types and ranges.
 
         Raises:
             ConfigError: Names the field, its value and what would be right.
         """
+        check_choice("flow_precision", self.flow_precision, FLOW_PRECISIONS)
+        check_choice("compile", self.compile, COMPILE_MODES)
         _check_float("score_coef", self.score_coef, minimum=0.0)
         _check_float("flow_learning_rate", self.flow_learning_rate, minimum=0.0, minimum_excluded=True)
         check_int("flow_num_epochs", self.flow_num_epochs, minimum=1)

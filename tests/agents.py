@@ -44,9 +44,11 @@ def actor_section() -> str:
     return "policy" if GENERATION == 3 else "actor"
 
 
-def make_runner(env: VecEnv, cfg: dict[str, Any], kind: type[OnPolicyRunner] = OnPolicyRunner) -> Any:
+def make_runner(
+    env: VecEnv, cfg: dict[str, Any], kind: type[OnPolicyRunner] = OnPolicyRunner, device: str = "cpu"
+) -> Any:
     """Build a runner whose logs nobody reads; RSL-RL 3.x cannot do without."""
-    return kind(env, cfg, log_dir=tempfile.mkdtemp(dir=LOGS.name), device="cpu")
+    return kind(env, cfg, log_dir=tempfile.mkdtemp(dir=LOGS.name), device=device)
 
 
 def collect(runner: Any) -> None:

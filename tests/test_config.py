@@ -62,6 +62,8 @@ WRONG_DPCPPO_FIELDS: dict[str, list[Any]] = {
     "flow_target": ["", "new", True, None],
     "flow_fit_tolerance": [-0.1, 1, 1.0, "0", True, None, NAN],
     "flow_steps": [-1, 1.5, 8.0, "8", True, None],
+    "flow_precision": ["", "float16", "bf16", True, None],
+    "compile": ["", "cuda", True, None],
 }
 
 WRONG = [
@@ -226,7 +228,7 @@ FLOW_KEYS = {
 }
 DPCPPO_KEYS = {
     *("score_coef", "flow_learning_rate", "flow_num_epochs", "flow_num_mini_batches", "flow_ema_decay", "flow_target"),
-    *("flow_fit_tolerance", "flow_steps"),
+    *("flow_fit_tolerance", "flow_steps", "flow_precision", "compile"),
 }
 
 

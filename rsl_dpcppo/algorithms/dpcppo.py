@@ -16,9 +16,10 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 
 from rsl_dpcppo.algorithms import objective
+from rsl_dpcppo.compilation import Compiled, PinnedBuffers, resolve_mode
 from rsl_dpcppo.config import DPCPPOFields
 from rsl_dpcppo.errors import CheckpointError, ConfigError, NonFiniteError, check_fields
-from rsl_dpcppo.flow.matching import FitReport, ema_horizon, fit_flow
+from rsl_dpcppo.flow.matching import FitReport, FlowFit, ema_horizon
 from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch
 from rsl_dpcppo.hosts.rsl_rl.installed import FLOW_MODEL, MODEL_FIELD, HostPPO
 from rsl_dpcppo.hosts.rsl_rl.ranks import average_across_ranks
@@ -79,6 +80,23 @@ class DPCPPO(HostPPO):
         self._random_state_to_restore: dict[str, Tensor] | None = None
 
         self._mirror = self._resolve_symmetry()
+        mode = self._compile_mode()
+        self.model.solve = Compiled(self.model.head.flow, mode)
+        self.model.solve_dtype = self._flow_dtype
+        self._gradient_step = Compiled(self._plain_gradient_step, mode if mode == "cudagraph" else "none")
+        self._pinned_buffers = PinnedBuffers(*self._networks())
+        self._flow_fit = FlowFit(
+            self.model.velocity,
+            self.model.head.flow.velocity,
+            self.flow_optimizer,
+            num_epochs=self.flow_cfg.flow_num_epochs,
+            num_mini_batches=self.flow_cfg.flow_num_mini_batches,
+            ema_decay=self.flow_cfg.flow_ema_decay,
+            tolerance=self.flow_cfg.flow_fit_tolerance,
+            average_across_ranks=average_across_ranks if self.is_multi_gpu else None,
+            autocast_dtype=torch.bfloat16 if self._uses_mixed_precision else self._flow_dtype,
+            compile=mode,
+        )
         self._stopwatch = Stopwatch(self._rate.device)
         if self.storage is not None:
             self._make_room_for_base_action()
@@ -150,24 +168,27 @@ class DPCPPO(HostPPO):
         Returns:
             Losses, averaged over the mini-batches, on the device.
         """
-        sums: dict[str, Tensor] = {}
-        for batch in self._mini_batches(self.num_mini_batches, self.num_learning_epochs):
-            with self._autocast():
-                losses, kl = self._losses(batch)
-                loss = (
-                    losses["surrogate"]
-                    + self.value_loss_coef * losses[self.value_loss_name]
-                    - self.entropy_coef * losses["entropy"]
-                    + self.flow_cfg.score_coef * losses["score"]
-                )
-                if self._mirror and self._mirror.use_mirror_loss:
-                    loss = loss + self._mirror.mirror_loss_coeff * losses["symmetry"]
-            self._adapt_learning_rate(kl)
-            self._step(loss, losses.get("rnd"))
-            for name, value in {**losses, "kl": kl}.items():
-                sums[name] = sums.get(name, 0.0) + value.detach()
-        num_updates = self.num_learning_epochs * self.num_mini_batches
-        return {name: total / num_updates for name, total in sums.items()}
+        self._pinned_buffers.restore()
+        # RSL-RL shuffles once for all epochs, so that each mini-batch needs to be gathered once only.
+        batches = list(self._mini_batches(self.num_mini_batches, num_epochs=1))
+        steps = [self._gradient_step(vars(batch)) for _ in range(self.num_learning_epochs) for batch in batches]
+        return {name: torch.stack([losses[name] for losses in steps]).mean() for name in steps[0]}
+
+    def _plain_gradient_step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Make one step on a mini-batch, given as a dictionary of its fields; return its losses on the device."""
+        with self._autocast():
+            losses, kl = self._losses(MiniBatch(**batch))
+            loss = (
+                losses["surrogate"]
+                + self.value_loss_coef * losses[self.value_loss_name]
+                - self.entropy_coef * losses["entropy"]
+                + self.flow_cfg.score_coef * losses["score"]
+            )
+            if self._mirror and self._mirror.use_mirror_loss:
+                loss = loss + self._mirror.mirror_loss_coeff * losses["symmetry"]
+        self._adapt_learning_rate(kl)
+        self._descend(loss, losses.get("rnd"))
+        return {name: value.detach() for name, value in {**losses, "kl": kl}.items()}
 
     def _losses(self, batch: MiniBatch) -> tuple[dict[str, Tensor], Tensor]:
         """Return the terms of the objective on a mini-batch, and the kernel's divergence from the rollout's."""
@@ -227,8 +248,8 @@ class DPCPPO(HostPPO):
             average_across_ranks([kl])
         self._rate.copy_(objective.adapted_learning_rate(self._rate, kl, self.desired_kl))
 
-    def _step(self, loss: Tensor, rnd_loss: Tensor | None) -> None:
-        """Make one gradient step of the kernel, the value function and RND's predictor."""
+    def _descend(self, loss: Tensor, rnd_loss: Tensor | None) -> None:
+        """Move against the gradient of the kernel, the value function and RND's predictor."""
         self.optimizer.zero_grad()
         loss.backward()
         if rnd_loss is not None:
@@ -251,22 +272,10 @@ class DPCPPO(HostPPO):
         context, target = self._fit_samples()
         states = context[:GAP_STATES].repeat_interleave(GAP_SAMPLES, dim=0)
         with torch.no_grad():
-            improved = self._sample_improved(states, self.model.head.sample_base_action(states))
-        report = fit_flow(
-            self.model.velocity,
-            self.model.head.flow.velocity,
-            self.flow_optimizer,
-            context,
-            target,
-            num_epochs=self.flow_cfg.flow_num_epochs,
-            num_mini_batches=self.flow_cfg.flow_num_mini_batches,
-            ema_decay=self.flow_cfg.flow_ema_decay,
-            tolerance=self.flow_cfg.flow_fit_tolerance,
-            average_across_ranks=average_across_ranks if self.is_multi_gpu else None,
-            autocast_dtype=torch.bfloat16 if self._uses_mixed_precision else None,
-        )
+            improved = self._sample_improved(states, self.model.sample_base_action(states))
+        report = self._flow_fit.fit(context, target)
         with torch.no_grad():
-            fitted = self.model.head.sample_base_action(states)
+            fitted = self.model.sample_base_action(states)
         shape = (-1, GAP_SAMPLES, fitted.shape[-1])
         return report, energy_distance(improved.view(shape), fitted.view(shape))
 
@@ -281,7 +290,7 @@ class DPCPPO(HostPPO):
             context = self.model.context(batch.observations, batch.masks, batch.hidden_states[0])
             context, base_action = context.flatten(0, -2), batch.base_action.flatten(0, -2)
             if self.flow_cfg.flow_target == "fresh":
-                base_action = self.model.head.sample_base_action(context)
+                base_action = self.model.sample_base_action(context)
             target = self._sample_improved(context, base_action)
             if self._mirror and self._mirror.use_data_augmentation:
                 context = self.model.context(self._mirror.mirror_observations(batch.observations))
@@ -298,6 +307,18 @@ class DPCPPO(HostPPO):
     @property
     def _adapts_learning_rate(self) -> bool:
         return self.desired_kl is not None and self.schedule == "adaptive"
+
+    def _compile_mode(self) -> str:
+        """Return how the flow and the gradient steps run. Some of RSL-RL's extensions cannot be recorded."""
+        mode = resolve_mode(self.flow_cfg.compile, self._rate.device)
+        recordable = not (
+            self.is_multi_gpu or self.rnd or self._mirror or self._is_recurrent or self._uses_mixed_precision
+        )
+        return mode if mode != "cudagraph" or recordable else "none"
+
+    @property
+    def _flow_dtype(self) -> torch.dtype | None:
+        return torch.bfloat16 if self.flow_cfg.flow_precision == "bfloat16" else None
 
     @property
     def _uses_mixed_precision(self) -> bool:
@@ -336,6 +357,9 @@ class DPCPPO(HostPPO):
         self.learning_rate = optimizer.param_groups[0]["lr"]
         for group in optimizer.param_groups:
             group["lr"] = self._rate
+        # Both optimizers have new tensors now.
+        self._gradient_step.reset()
+        self._flow_fit.forget_recorded_steps()
 
     def _restore_random_state(self) -> None:
         """Continue the random numbers of the checkpoint, at the first action rather than when it is loaded.
@@ -356,5 +380,5 @@ def _optimizer(
     """Build an optimizer that reads its step size on the device, without waiting for it."""
     parameters = [parameter for parameter in parameters if parameter.requires_grad]
     if "fused" in inspect.signature(kind).parameters:
-        return kind(parameters, lr=learning_rate, fused=True)
+        return kind(parameters, lr=learning_rate, fused=True, capturable=parameters[0].is_cuda)
     return kind(parameters, lr=learning_rate, foreach=False, capturable=parameters[0].is_cuda)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from rsl_dpcppo.compilation import Compiled
 from rsl_dpcppo.flow.velocity import VelocityField
 
 
@@ -67,66 +68,92 @@ class FitReport:
     num_epochs: int
 
 
-def fit_flow(
-    velocity: VelocityField,
-    ema_velocity: VelocityField,
-    optimizer: torch.optim.Optimizer,
-    context: Tensor,
-    target: Tensor,
-    *,
-    num_epochs: int,
-    num_mini_batches: int,
-    ema_decay: float,
-    tolerance: float = 0.0,
-    average_across_ranks: Callable[[list[Tensor]], None] | None = None,
-    autocast_dtype: torch.dtype | None = None,
-) -> FitReport:
-    """Fit the velocity field to (context, target) pairs by flow matching, Algorithm 1 of arXiv 2603.04790.
+@dataclass
+class FlowFit:
+    """Fits a velocity field to samples of another policy by flow matching, Algorithm 1 of arXiv 2603.04790.
 
     Noise and time are drawn anew in every epoch, and the averaged weights follow every gradient step.
-
-    Args:
-        velocity: The live field, changed in place.
-        ema_velocity: The averaged field that acts, changed in place.
-        optimizer: Optimizer of the live field's parameters.
-        context: s. Shape: [batch, context_dim].
-        target: a_1. Shape: [batch, num_actions].
-        num_epochs: Passes over the pairs.
-        num_mini_batches: Gradient steps a pass, at most one a pair.
-        ema_decay: Share of the averaged weights that is kept at each gradient step.
-        tolerance: End early, once an epoch's loss is not below (1 - tolerance) times the best epoch's so far; 0 is off.
-        average_across_ranks: Replaces each tensor by its mean over all ranks; None for a single process.
-        autocast_dtype: Run the loss in mixed precision of this type; None for full precision.
-
-    Returns:
-        Losses of the first and the last epoch, and the number of epochs done.
     """
-    parameters = list(velocity.parameters())
-    num_mini_batches = min(num_mini_batches, len(target))
-    losses: list[Tensor] = []
-    best = float("inf")
-    for _ in range(num_epochs):
-        epoch_loss = torch.zeros((), device=target.device)
-        order = torch.randperm(target.shape[0], device=target.device)
-        for indices in order.tensor_split(num_mini_batches):
-            batch_target = target[indices]
-            noise, time = draw_noise_and_time(batch_target)
-            with torch.autocast(target.device.type, dtype=autocast_dtype, enabled=autocast_dtype is not None):
-                loss = flow_matching_loss(velocity, context[indices], batch_target, noise, time)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            if average_across_ranks is not None:
-                average_across_ranks([parameter.grad for parameter in parameters if parameter.grad is not None])
-            optimizer.step()
-            update_ema(ema_velocity, velocity, ema_decay)
-            epoch_loss += loss.detach() / num_mini_batches
-        losses.append(epoch_loss)
-        if tolerance > 0.0:
-            if average_across_ranks is not None:
-                average_across_ranks([epoch_loss])
-            current = epoch_loss.item()  # the one synchronisation an epoch that stopping early asks for
-            if current > (1.0 - tolerance) * best:
-                break
-            best = current
-    optimizer.zero_grad(set_to_none=True)
-    return FitReport(losses[0], losses[-1], len(losses))
+
+    velocity: VelocityField
+    """The live field, changed in place."""
+    ema_velocity: VelocityField
+    """The averaged field that acts, changed in place."""
+    optimizer: torch.optim.Optimizer
+    """Optimizer of the live field's parameters."""
+    num_epochs: int
+    """Passes over the pairs."""
+    num_mini_batches: int
+    """Gradient steps a pass, at most one a pair."""
+    ema_decay: float
+    """Share of the averaged weights that is kept at each gradient step."""
+    tolerance: float = 0.0
+    """End early, once an epoch's loss is not below (1 - tolerance) times the best epoch's so far; 0 is off."""
+    average_across_ranks: Callable[[list[Tensor]], None] | None = None
+    """Replaces each tensor by its mean over all ranks; None for a single process."""
+    autocast_dtype: torch.dtype | None = None
+    """Run the loss in mixed precision of this type; None for full precision."""
+    compile: str = "none"
+    """How the gradient step runs; see :class:`~rsl_dpcppo.compilation.Compiled`."""
+
+    def __post_init__(self) -> None:
+        """Prepare the gradient step."""
+        self._loss = Compiled(flow_matching_loss, self.compile if self.compile == "inductor" else "none")
+        self._step = Compiled(self.gradient_step, self.compile if self.compile == "cudagraph" else "none")
+
+    def fit(self, context: Tensor, target: Tensor) -> FitReport:
+        """Do the epochs.
+
+        Args:
+            context: s. Shape: [batch, context_dim].
+            target: a_1. Shape: [batch, num_actions].
+
+        Returns:
+            Losses of the first and the last epoch, and the number of epochs done.
+        """
+        pairs = torch.cat((context, target), dim=-1)
+        num_mini_batches = min(self.num_mini_batches, len(pairs))
+        losses: list[Tensor] = []
+        best = float("inf")
+        for _ in range(self.num_epochs):
+            epoch_loss = torch.zeros((), device=target.device)
+            order = torch.randperm(len(pairs), device=target.device)
+            for batch in pairs[order].tensor_split(num_mini_batches):
+                loss = self._step(*batch.split((context.shape[-1], target.shape[-1]), dim=-1))
+                epoch_loss += loss / num_mini_batches
+            losses.append(epoch_loss)
+            if self.tolerance > 0.0:
+                if self.average_across_ranks is not None:
+                    self.average_across_ranks([epoch_loss])
+                current = epoch_loss.item()  # the one synchronisation an epoch that stopping early asks for
+                if current > (1.0 - self.tolerance) * best:
+                    break
+                best = current
+        self.optimizer.zero_grad(set_to_none=True)
+        return FitReport(losses[0], losses[-1], len(losses))
+
+    def gradient_step(self, context: Tensor, target: Tensor) -> Tensor:
+        """Make one gradient step on a mini-batch, and move the averaged weights.
+
+        Args:
+            context: s. Shape: [mini_batch, context_dim].
+            target: a_1. Shape: [mini_batch, num_actions].
+
+        Returns:
+            The loss (12) before the step. Shape: [].
+        """
+        noise, time = draw_noise_and_time(target)
+        with torch.autocast(target.device.type, dtype=self.autocast_dtype, enabled=self.autocast_dtype is not None):
+            loss = self._loss(self.velocity, context, target, noise, time)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.average_across_ranks is not None:
+            gradients = [parameter.grad for parameter in self.velocity.parameters()]
+            self.average_across_ranks([gradient for gradient in gradients if gradient is not None])
+        self.optimizer.step()
+        update_ema(self.ema_velocity, self.velocity, self.ema_decay)
+        return loss.detach()
+
+    def forget_recorded_steps(self) -> None:
+        """Record the gradient step anew: to be called after the optimizer has loaded a state."""
+        self._step.reset()

@@ -42,11 +42,13 @@ class FlowSampler(nn.Module):
         """
         embedding = self.velocity.embed(context)
         step_size = 1.0 / self.num_steps
+        times = torch.arange(self.num_steps, dtype=noise.dtype, device=noise.device) * step_size
         action = noise
         for step in range(self.num_steps):
-            time = torch.full([1], step * step_size, dtype=noise.dtype, device=noise.device)
+            time = times[step]
             slope = self.velocity(action, time, embedding)
             if self.solver == "midpoint":
-                slope = self.velocity(action + 0.5 * step_size * slope, time + 0.5 * step_size, embedding)
-            action = action + step_size * slope
+                half_way = torch.add(action, slope, alpha=0.5 * step_size)
+                slope = self.velocity(half_way, time + 0.5 * step_size, embedding)
+            action = torch.add(action, slope, alpha=step_size)
         return action

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 
@@ -36,7 +37,7 @@ class VelocityField(nn.Module):
         super().__init__()
         self.context_dim = context_dim
         self.num_actions = num_actions
-        # One linear layer over [s, a, t], so that it is initialised as one; it is used in two parts.
+        # One linear layer over [s, a, t], so that it is initialised as one; it is used in two parts: s, and [a, t].
         self.input_layer = nn.Linear(context_dim + num_actions + 1, hidden_dims[0])
         layers: list[nn.Module] = [activation]
         for width_in, width_out in pairwise(hidden_dims):
@@ -47,10 +48,10 @@ class VelocityField(nn.Module):
         """Return the context's share of the first layer.
 
         Args:
-            context: s. Shape: [..., context_dim].
+            context: s. Shape: [batch, context_dim].
 
         Returns:
-            W_s s + b. Shape: [..., hidden_dims[0]].
+            W_s s + b. Shape: [batch, hidden_dims[0]].
         """
         return nn.functional.linear(context, self.input_layer.weight[:, : self.context_dim], self.input_layer.bias)
 
@@ -58,13 +59,13 @@ class VelocityField(nn.Module):
         """Return the velocity at a point of the flow.
 
         Args:
-            action: a_t. Shape: [..., num_actions].
-            time: t in [0, 1], raw. Shape: [..., 1], or anything that broadcasts to it.
-            embedding: What :meth:`embed` returned for s. Shape: [..., hidden_dims[0]].
+            action: a_t. Shape: [batch, num_actions].
+            time: t in [0, 1], raw. Shape: [batch, 1], or anything that broadcasts to it.
+            embedding: What :meth:`embed` returned for s. Shape: [batch, hidden_dims[0]].
 
         Returns:
-            u(a_t, t, s) in actions per unit of flow time. Shape: [..., num_actions].
+            u(a_t, t, s) in actions per unit of flow time. Shape: [batch, num_actions].
         """
-        weight = self.input_layer.weight[:, self.context_dim :]
-        share_of_action = nn.functional.linear(action, weight[:, : self.num_actions])
-        return self.trunk(embedding + share_of_action + time * weight[:, self.num_actions])
+        action_and_time = torch.cat((action, time.expand_as(action[:, :1])), dim=-1)
+        # The sum is made inside the product: passes over a hidden layer are what counts at these widths.
+        return self.trunk(torch.addmm(embedding, action_and_time, self.input_layer.weight[:, self.context_dim :].t()))

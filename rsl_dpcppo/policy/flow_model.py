@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import copy
 import numbers
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from rsl_rl.utils import resolve_nn_activation, unpad_trajectories
 from tensordict import TensorDict
 from torch import Tensor, nn
@@ -37,6 +38,10 @@ class FlowModel(nn.Module):
     """The normaliser of the vector observations."""
     velocity: VelocityField
     """The live flow weights, which only the flow-matching fit changes."""
+    solve: Callable[[Tensor, Tensor], Tensor] | None = None
+    """A faster way to run ``head.flow`` while training, where the algorithm has one."""
+    solve_dtype: torch.dtype | None = None
+    """Type of the matrix products of ``head.flow`` while training; None for those of the weights."""
     last_base_action: Tensor | None = None
     """a0 of the last action that was sampled without a stored one. Shape: [num_envs, num_actions]."""
 
@@ -66,12 +71,26 @@ class FlowModel(nn.Module):
             masks: Valid steps of padded trajectories. Shape: [time, trajectories].
         """
         if not self._has_base_action(observations):
-            self.last_base_action = self.head.sample_base_action(context)
+            self.last_base_action = self.sample_base_action(context)
             return self.head.kernel_mean(self.last_base_action, context)
         base_action = observations[BASE_ACTION]
         if masks is not None:
             base_action = unpad_trajectories(base_action, masks)
         return self.head.kernel_mean(base_action, context)
+
+    def sample_base_action(self, context: Tensor) -> Tensor:
+        """Sample a0 from the flow policy, with fresh noise whatever the inference settings.
+
+        Args:
+            context: s. Shape: [batch, context_dim].
+
+        Returns:
+            a0. Shape: [batch, num_actions].
+        """
+        noise = torch.randn(len(context), self.head.num_actions, dtype=context.dtype, device=context.device)
+        solve = self.solve or self.head.flow
+        with torch.autocast(context.device.type, dtype=self.solve_dtype, enabled=self.solve_dtype is not None):
+            return solve(noise, context)
 
     def kernel_parameters(self) -> Iterator[nn.Parameter]:
         """Iterate over what the conditional PPO update trains: everything but the flow."""

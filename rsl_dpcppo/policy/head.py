@@ -17,8 +17,8 @@ class FlowHead(nn.Module):
     """Maps a context to an action, in the place where RSL-RL's models have their MLP.
 
     ``forward`` is inference: initial noise, the flow's ODE, then the residual's mean. Training calls the two parts,
-    :meth:`sample_base_action` and :meth:`kernel_mean`, because the base action that was sampled is stored and the
-    kernel is evaluated again around it.
+    :attr:`flow` and :meth:`kernel_mean`, because the base action that was sampled is stored and the kernel is evaluated
+    again around it.
 
     The head scripts and exports as it stands: RSL-RL's and Isaac Lab's own exporters copy it like any MLP. Isaac Lab's
     reads the input's width from ``actor[0].in_features``, hence :meth:`__getitem__` and :attr:`in_features`.
@@ -107,18 +107,6 @@ class FlowHead(nn.Module):
             context: s. Shape: [..., context_dim].
         """
         return base_action + self.residual(torch.cat((context, base_action), dim=-1))
-
-    def sample_base_action(self, context: Tensor) -> Tensor:
-        """Sample a0 from the flow policy, with fresh noise whatever the inference settings.
-
-        Args:
-            context: s. Shape: [batch, context_dim].
-
-        Returns:
-            a0. Shape: [batch, num_actions].
-        """
-        noise = torch.randn(context.shape[0], self.num_actions, dtype=context.dtype, device=context.device)
-        return self.flow(noise, context)
 
     def __getitem__(self, index: int) -> "FlowHead":
         """Return the head itself as its first layer, whose input it has.

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import os
 import signal
 import subprocess
@@ -92,7 +93,9 @@ def test_train_play_export(capsys: pytest.CaptureFixture[str]) -> None:
         cli.export(arguments)
         assert (run / "exported/policy.pt").exists()
         assert (run / "exported/policy.onnx").exists()
-        assert capsys.readouterr().out.count("differs from the live policy by at most") == 2
+        output = capsys.readouterr().out
+        assert output.count("differs from the live policy by at most") == 2
+        assert len(re.findall(r"\d+ flow steps take 0\.\d{3} ms for one observation on one core", output)) == 2
 
 
 def test_resume_is_bit_exact() -> None:

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from rsl_dpcppo.flow.matching import (
     FitReport,
+    FlowFit,
     draw_noise_and_time,
     ema_horizon,
-    fit_flow,
     flow_matching_loss,
     interpolate,
     update_ema,
@@ -42,7 +42,7 @@ def weights(field: nn.Module) -> np.ndarray:
 def fit(live: Any, averaged: Any, context: Tensor, target: Tensor, **settings: Any) -> FitReport:
     """Fit with plain gradient descent, whose steps are easy to predict, and settings that can be given."""
     settings = {"num_epochs": 1, "num_mini_batches": 4, "ema_decay": 0.9, **settings}
-    return fit_flow(live, averaged, torch.optim.SGD(live.parameters(), lr=0.01), context, target, **settings)
+    return FlowFit(live, averaged, torch.optim.SGD(live.parameters(), lr=0.01), **settings).fit(context, target)
 
 
 # Equation (12) and its parts.
@@ -199,7 +199,7 @@ def test_live_field_changes_and_the_average_lags_it_by_the_recursion() -> None:
     optimizer.register_step_post_hook(lambda *_: path.append(weights(live)))
 
     settings: dict[str, Any] = {"num_epochs": 5, "num_mini_batches": 4, "ema_decay": 0.9}
-    fit_flow(live, averaged, optimizer, torch.zeros(64, 1), torch.full((64, 2), 3.0), **settings)
+    FlowFit(live, averaged, optimizer, **settings).fit(torch.zeros(64, 1), torch.full((64, 2), 3.0))
 
     expected = path[0]
     for step in path[1:]:
@@ -227,7 +227,7 @@ def test_report_has_the_mean_loss_of_first_and_last_epoch() -> None:
     context, target = torch.zeros(4000, 1), torch.full((4000, 2), 3.0)
     optimizer = torch.optim.SGD(live.parameters(), lr=0.0)
     settings: dict[str, Any] = {"num_epochs": 3, "num_mini_batches": 7, "ema_decay": 0.9}
-    report = fit_flow(live, averaged, optimizer, context, target, **settings)
+    report = FlowFit(live, averaged, optimizer, **settings).fit(context, target)
     assert report.num_epochs == 3
     standard_error = math.sqrt(2 * (2.0 + 4.0 * 9.0) / len(target))
     for loss in (report.first_loss, report.last_loss):
@@ -293,7 +293,7 @@ def fitted() -> Fitted:
     averaged = copy.deepcopy(live)
     optimizer = torch.optim.Adam(live.parameters(), lr=3e-3)
     settings: dict[str, Any] = {"num_epochs": 150, "num_mini_batches": 16, "ema_decay": 0.995}
-    report = fit_flow(live, averaged, optimizer, context, target, **settings)
+    report = FlowFit(live, averaged, optimizer, **settings).fit(context, target)
     return Fitted(live, averaged, optimizer, context, target, report)
 
 
@@ -333,7 +333,7 @@ def test_tolerance_ends_a_converged_fit_early(fitted: Fitted, tolerance: float) 
     live, averaged = copy.deepcopy(fitted.live), copy.deepcopy(fitted.averaged)
     optimizer = torch.optim.Adam(live.parameters(), lr=1e-4)
     settings: dict[str, Any] = {"num_epochs": 8, "num_mini_batches": 4, "ema_decay": 0.99, "tolerance": tolerance}
-    report = fit_flow(live, averaged, optimizer, fitted.context, fitted.target, **settings)
+    report = FlowFit(live, averaged, optimizer, **settings).fit(fitted.context, fitted.target)
     if tolerance:
         assert 2 <= report.num_epochs < 8
     else:

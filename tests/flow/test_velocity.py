@@ -32,17 +32,15 @@ def numpy_mlp(field: VelocityField, inputs: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("hidden_dims", [[7], [8, 6], [8, 4, 6]])
-@pytest.mark.parametrize("batch_shape", [(1,), (9,), (4, 3), (2, 3, 5)])
-def test_equals_one_mlp_over_the_concatenated_inputs(hidden_dims: list[int], batch_shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("batch", [1, 9])
+def test_equals_one_mlp_over_the_concatenated_inputs(hidden_dims: list[int], batch: int) -> None:
     field = make_field(hidden_dims)
-    context = torch.randn(*batch_shape, CONTEXT_DIM)
-    action = torch.randn(*batch_shape, NUM_ACTIONS)
-    time = torch.rand(*batch_shape, 1)
+    context, action, time = torch.randn(batch, CONTEXT_DIM), torch.randn(batch, NUM_ACTIONS), torch.rand(batch, 1)
 
     velocity = field(action, time, field.embed(context))
 
     expected = numpy_mlp(field, torch.cat((context, action, time), dim=-1).numpy())
-    assert velocity.shape == (*batch_shape, NUM_ACTIONS)
+    assert velocity.shape == (batch, NUM_ACTIONS)
     np.testing.assert_allclose(velocity.detach().numpy(), expected, rtol=1e-4, atol=1e-6)
 
 
@@ -54,17 +52,6 @@ def test_one_time_serves_the_whole_batch(time_shape: tuple[int, ...]) -> None:
     velocity = field(action, torch.full(time_shape, 0.3), field.embed(context))
 
     inputs = np.concatenate((context.numpy(), action.numpy(), np.full((6, 1), 0.3)), axis=-1)
-    np.testing.assert_allclose(velocity.detach().numpy(), numpy_mlp(field, inputs), rtol=1e-4, atol=1e-6)
-
-
-def test_one_context_serves_many_actions() -> None:
-    """The embedding broadcasts, so that several actions can be evaluated around one state."""
-    field = make_field([8])
-    context, action, time = torch.randn(4, 1, CONTEXT_DIM), torch.randn(4, 6, NUM_ACTIONS), torch.rand(4, 6, 1)
-
-    velocity = field(action, time, field.embed(context))
-
-    inputs = torch.cat((context.expand(4, 6, CONTEXT_DIM), action, time), dim=-1).numpy()
     np.testing.assert_allclose(velocity.detach().numpy(), numpy_mlp(field, inputs), rtol=1e-4, atol=1e-6)
 
 

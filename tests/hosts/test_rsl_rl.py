@@ -414,8 +414,8 @@ def test_advantages_per_mini_batch_and_stored_targets() -> None:
     cfg = small_agent(normalize_advantage_per_mini_batch=True, flow_target="stored", use_clipped_value_loss=False)
     runner = make_runner(MultiGoalEnv(32), agent_dict(cfg))
     sampled = []
-    sample = runner.alg.model.head.sample_base_action
-    runner.alg.model.head.sample_base_action = lambda context: (sampled.append(len(context)), sample(context))[1]
+    sample = runner.alg.model.sample_base_action
+    runner.alg.model.sample_base_action = lambda context: (sampled.append(len(context)), sample(context))[1]
     runner.learn(1)
     # One pass a step of the rollout, and the two of the gap's batch: none for the fit's targets.
     assert len(sampled) == 8 + 2

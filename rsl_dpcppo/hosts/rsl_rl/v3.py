@@ -47,8 +47,15 @@ class HostPPO(PPO):
         """The flow model."""
         return self.policy
 
+    @property
+    def _is_recurrent(self) -> bool:
+        return self.policy.is_recurrent
+
+    def _networks(self) -> tuple[nn.Module]:
+        return (self.policy,)
+
     def _mini_batches(self, num_mini_batches: int, num_epochs: int) -> Iterator[MiniBatch]:
-        generator = "recurrent_mini_batch_generator" if self.policy.is_recurrent else "mini_batch_generator"
+        generator = "recurrent_mini_batch_generator" if self._is_recurrent else "mini_batch_generator"
         for batch in getattr(self.storage, generator)(num_mini_batches, num_epochs):
             observations, actions, values, advantages, returns, log_prob, mean, std, hidden_states, masks = batch
             yield make_batch(
@@ -67,7 +74,7 @@ class HostPPO(PPO):
 
     def _values(self, batch: MiniBatch) -> Tensor:
         # By position: the name of the last argument differs within 3.x, and only recurrent modules take it.
-        recurrent = (batch.masks, batch.hidden_states[1]) if self.policy.is_recurrent else ()
+        recurrent = (batch.masks, batch.hidden_states[1]) if self._is_recurrent else ()
         return self.policy.evaluate(batch.observations, *recurrent).squeeze(-1)
 
     def _trained_parameters(self) -> Iterator[nn.Parameter]:

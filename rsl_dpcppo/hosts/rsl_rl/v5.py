@@ -49,9 +49,15 @@ class HostPPO(PPO):
         """The flow model, not compiled."""
         return self._raw_actor if hasattr(self, "_raw_actor") else self.actor  # compiled models are from 5.1
 
+    @property
+    def _is_recurrent(self) -> bool:
+        return self.actor.is_recurrent or self.critic.is_recurrent
+
+    def _networks(self) -> tuple[nn.Module, nn.Module]:
+        return self.model, self.critic
+
     def _mini_batches(self, num_mini_batches: int, num_epochs: int) -> Iterator[MiniBatch]:
-        is_recurrent = self.actor.is_recurrent or self.critic.is_recurrent
-        generator = "recurrent_mini_batch_generator" if is_recurrent else "mini_batch_generator"
+        generator = "recurrent_mini_batch_generator" if self._is_recurrent else "mini_batch_generator"
         batch: RolloutStorage.Batch
         for batch in getattr(self.storage, generator)(num_mini_batches, num_epochs):
             yield make_batch(
