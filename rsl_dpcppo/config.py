@@ -25,6 +25,9 @@ INFERENCE_POLICIES = ("flow_residual", "flow")
 FLOW_TARGETS = ("fresh", "stored")
 """Base actions of the fit's targets: newly sampled from the flow, or those of the rollout."""
 
+FLOW_NOISES = ("fresh", "kept")
+"""Noise of the fit's pairs: drawn anew for each, or that from which the flow made the pair's action."""
+
 FLOW_PRECISIONS = ("float32", "bfloat16")
 """Precisions of the flow's matrix products while training."""
 
@@ -49,6 +52,10 @@ class FlowFields:
     flow_solver: str = "euler"
     """"euler" or "midpoint". Midpoint evaluates the network twice a step and needs fewer steps."""
 
+    residual_frequencies: int = 0
+    """Octaves of sine and cosine of the base action that the residual sees beside it. With 3 or 4 it can push nearby
+    base actions apart, which holds the modes, and it starts at zero. 0 is the paper's network."""
+
     inference_policy: str = "flow_residual"
     """Who acts at play time: "flow_residual" adds the residual's mean to the flow's action, "flow" does not."""
 
@@ -66,6 +73,7 @@ class FlowFields:
         _check_activation("flow_activation", self.flow_activation)
         check_int("flow_steps", self.flow_steps, minimum=1)
         check_choice("flow_solver", self.flow_solver, SOLVERS)
+        check_int("residual_frequencies", self.residual_frequencies, minimum=0)
         check_choice("inference_policy", self.inference_policy, INFERENCE_POLICIES)
         self.inference_noise = check_noise("inference_noise", self.inference_noise)
 
@@ -93,6 +101,14 @@ class DPCPPOFields:
     flow_target: str = "fresh"
     """"fresh" samples new base actions for the fit; "stored" takes the rollout's, which saves a pass through the flow
     and is slightly worse."""
+
+    flow_noise: str = "fresh"
+    """Noise of the fit's pairs: "fresh" draws it anew, as the paper does; "kept" takes the noise that the flow made the
+    pair's base action from, so that each noise keeps its way of acting, which holds the modes."""
+
+    base_action_baseline: bool = False
+    """Whether advantages are compared around each base action, by a learned E[A | s, a0], rather than over all of them.
+    Holds modes that return differently while they are learned. For models without memory, on one process."""
 
     flow_fit_tolerance: float = 0.0
     """End the fit once an epoch's loss is not below (1 - tolerance) times the best so far; 0.0 does every epoch.
@@ -124,7 +140,15 @@ class DPCPPOFields:
         check_int("flow_num_epochs", self.flow_num_epochs, minimum=1)
         check_int("flow_num_mini_batches", self.flow_num_mini_batches, minimum=1)
         _check_float("flow_ema_decay", self.flow_ema_decay, minimum=0.0, below=1.0)
+        if not isinstance(self.base_action_baseline, bool):
+            raise ConfigError(f"base_action_baseline is {self.base_action_baseline!r}; it must be True or False.")
         check_choice("flow_target", self.flow_target, FLOW_TARGETS)
+        check_choice("flow_noise", self.flow_noise, FLOW_NOISES)
+        if self.flow_noise == "kept" and self.flow_target == "stored":
+            raise ConfigError(
+                "flow_target is 'stored', and flow_noise is 'kept'; the noise of the rollout's base actions is not "
+                "stored: flow_target must be 'fresh', or flow_noise 'fresh'."
+            )
         _check_float("flow_fit_tolerance", self.flow_fit_tolerance, minimum=0.0, below=1.0)
         check_int("flow_steps", self.flow_steps, minimum=0)
 

@@ -48,6 +48,7 @@ WRONG_FLOW_FIELDS: dict[str, list[Any]] = {
     "flow_hidden_dims": [[], 64, "64", None, [0], [-1], [64.0], [True], ["64"], [64, None]],
     "flow_activation": ["", "eluu", 3, None],
     "flow_steps": [0, -1, 1.5, 16.0, "16", True, None],
+    "residual_frequencies": [-1, 1.5, "3", True, None],
     "flow_solver": ["", "rk4", "Euler", 1, None],
     "inference_policy": ["", "residual", True, None],
     "inference_noise": ["", "gauss", "-1", -1, 1.5, "1.5", " 7", "\u00b2", "\u0663", True, None, 2**64],
@@ -62,6 +63,8 @@ WRONG_DPCPPO_FIELDS: dict[str, list[Any]] = {
     "flow_target": ["", "new", True, None],
     "flow_fit_tolerance": [-0.1, 1, 1.0, "0", True, None, NAN],
     "flow_steps": [-1, 1.5, 8.0, "8", True, None],
+    "flow_noise": ["", "old", True, None],
+    "base_action_baseline": ["yes", 1, 0, None],
     "flow_precision": ["", "float16", "bf16", True, None],
     "compile": ["", "cuda", True, None],
 }
@@ -225,10 +228,11 @@ POLICY_KEYS_3 = {
 MODEL_KEYS_5 = {"class_name", "hidden_dims", "activation", "obs_normalization"}
 FLOW_KEYS = {
     *("flow_hidden_dims", "flow_activation", "flow_steps", "flow_solver", "inference_policy", "inference_noise"),
+    "residual_frequencies",
 }
 DPCPPO_KEYS = {
     *("score_coef", "flow_learning_rate", "flow_num_epochs", "flow_num_mini_batches", "flow_ema_decay", "flow_target"),
-    *("flow_fit_tolerance", "flow_steps", "flow_precision", "compile"),
+    *("flow_fit_tolerance", "flow_steps", "flow_precision", "compile", "flow_noise", "base_action_baseline"),
 }
 
 

@@ -16,6 +16,7 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 
 from rsl_dpcppo.algorithms import objective
+from rsl_dpcppo.algorithms.baseline import BaseActionBaseline, standardized
 from rsl_dpcppo.compilation import Compiled, PinnedBuffers, resolve_mode
 from rsl_dpcppo.config import DPCPPOFields
 from rsl_dpcppo.errors import CheckpointError, ConfigError, NonFiniteError, check_fields
@@ -97,6 +98,7 @@ class DPCPPO(HostPPO):
             autocast_dtype=torch.bfloat16 if self._uses_mixed_precision else self._flow_dtype,
             compile=mode,
         )
+        self._baseline = self._make_baseline() if self.flow_cfg.base_action_baseline else None
         self._stopwatch = Stopwatch(self._rate.device)
         if self.storage is not None:
             self._make_room_for_base_action()
@@ -169,10 +171,37 @@ class DPCPPO(HostPPO):
             Losses, averaged over the mini-batches, on the device.
         """
         self._pinned_buffers.restore()
+        if self._baseline:
+            self._compare_around_base_actions(self._baseline)
         # RSL-RL shuffles once for all epochs, so that each mini-batch needs to be gathered once only.
         batches = list(self._mini_batches(self.num_mini_batches, num_epochs=1))
         steps = [self._gradient_step(vars(batch)) for _ in range(self.num_learning_epochs) for batch in batches]
         return {name: torch.stack([losses[name] for losses in steps]).mean() for name in steps[0]}
+
+    def _make_baseline(self) -> BaseActionBaseline:
+        """Return the baseline, as wide as the flow.
+
+        Raises:
+            ConfigError: If the model has a memory, or there are several processes.
+        """
+        if self._is_recurrent or self.is_multi_gpu:
+            raise ConfigError(
+                "base_action_baseline is True; it must be False for models with memory, and on several processes."
+            )
+        head = self.model.head
+        widths = [layer.out_features for layer in self.model.velocity.modules() if isinstance(layer, nn.Linear)]
+        num_features = head.features(head.fixed_noise).shape[-1]
+        return BaseActionBaseline(head.in_features + num_features, widths[:-1], self._rate.device)
+
+    def _compare_around_base_actions(self, baseline: BaseActionBaseline) -> None:
+        """Take from the rollout's advantages what their base actions explain, and learn from them what that is."""
+        observations = self.storage.observations.flatten(0, 1)
+        with torch.no_grad():
+            features = self.model.head.features(observations[BASE_ACTION])
+            inputs = torch.cat((self.model.context(observations), features), dim=-1)
+        advantages = standardized((self.storage.returns - self.storage.values).flatten(0, 1))
+        self.storage.advantages = baseline.centre(inputs, advantages).view_as(self.storage.advantages)
+        baseline.fit(inputs, advantages)
 
     def _plain_gradient_step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Make one step on a mini-batch, given as a dictionary of its fields; return its losses on the device."""
@@ -269,35 +298,37 @@ class DPCPPO(HostPPO):
             The fit's report, and the gap that it leaves: the energy distance between improved policy and new flow at
             some states of the rollout.
         """
-        context, target = self._fit_samples()
+        context, target, noise = self._fit_samples()
         states = context[:GAP_STATES].repeat_interleave(GAP_SAMPLES, dim=0)
         with torch.no_grad():
             improved = self._sample_improved(states, self.model.sample_base_action(states))
-        report = self._flow_fit.fit(context, target)
+        report = self._flow_fit.fit(context, target, noise if self.flow_cfg.flow_noise == "kept" else None)
         with torch.no_grad():
             fitted = self.model.sample_base_action(states)
         shape = (-1, GAP_SAMPLES, fitted.shape[-1])
         return report, energy_distance(improved.view(shape), fitted.view(shape))
 
     @torch.no_grad()
-    def _fit_samples(self) -> tuple[Tensor, Tensor]:
-        """Return contexts s [batch, context_dim] and actions a1 [batch, num_actions] of the improved policy.
+    def _fit_samples(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return contexts s [batch, context_dim], actions a1 [batch, num_actions] of the improved policy, and noise.
 
-        With symmetry augmentation the flow sees the mirrored pairs too.
+        The noise [batch, num_actions] is the one that the flow made a1's base action from, unless that was stored. With
+        symmetry augmentation the flow sees the mirrored pairs too.
         """
-        contexts, targets = [], []
+        samples = []
         for batch in self._mini_batches(self.num_mini_batches, num_epochs=1):
             context = self.model.context(batch.observations, batch.masks, batch.hidden_states[0])
             context, base_action = context.flatten(0, -2), batch.base_action.flatten(0, -2)
+            noise = self.model.draw_noise(context)
             if self.flow_cfg.flow_target == "fresh":
-                base_action = self.model.sample_base_action(context)
+                base_action = self.model.sample_base_action(context, noise)
             target = self._sample_improved(context, base_action)
             if self._mirror and self._mirror.use_data_augmentation:
                 context = self.model.context(self._mirror.mirror_observations(batch.observations))
-                target = self._mirror.mirror_actions(target)
-            contexts.append(context)
-            targets.append(target)
-        return torch.cat(contexts), torch.cat(targets)
+                target, noise = self._mirror.mirror_actions(target), self._mirror.mirror_actions(noise)
+            samples.append((context, target, noise))
+        contexts, targets, noises = (torch.cat(tensors) for tensors in zip(*samples, strict=True))
+        return contexts, targets, noises
 
     def _sample_improved(self, context: Tensor, base_action: Tensor) -> Tensor:
         """Sample a1 from the improved kernel (8). Shape: [batch, num_actions]."""
@@ -340,6 +371,8 @@ class DPCPPO(HostPPO):
             "random_state": random_state,
             "rnd_update_counter": self.rnd.update_counter if self.rnd else 0,
         }
+        if self._baseline:
+            learner["baseline"] = self._baseline.state_dict()
         groups = [{**group, "lr": self.learning_rate} for group in state["param_groups"]]
         return {**state, "param_groups": groups, LEARNER_STATE: learner}
 
@@ -350,6 +383,8 @@ class DPCPPO(HostPPO):
         self.flow_optimizer.load_state_dict(learner["flow_optimizer"])
         if self.rnd:
             self.rnd.update_counter = learner["rnd_update_counter"]
+        if self._baseline and "baseline" in learner:
+            self._baseline.load_state_dict(learner["baseline"])
         # One file serves all ranks; if each took its random state, all would sample the same noise.
         self._random_state_to_restore = None if self.is_multi_gpu else learner["random_state"]
 

@@ -72,7 +72,8 @@ class FitReport:
 class FlowFit:
     """Fits a velocity field to samples of another policy by flow matching, Algorithm 1 of arXiv 2603.04790.
 
-    Noise and time are drawn anew in every epoch, and the averaged weights follow every gradient step.
+    Time is drawn anew in every epoch, and so is the noise unless it is given. The averaged weights follow every
+    gradient step.
     """
 
     velocity: VelocityField
@@ -101,17 +102,19 @@ class FlowFit:
         self._loss = Compiled(flow_matching_loss, self.compile if self.compile == "inductor" else "none")
         self._step = Compiled(self.gradient_step, self.compile if self.compile == "cudagraph" else "none")
 
-    def fit(self, context: Tensor, target: Tensor) -> FitReport:
+    def fit(self, context: Tensor, target: Tensor, noise: Tensor | None = None) -> FitReport:
         """Do the epochs.
 
         Args:
             context: s. Shape: [batch, context_dim].
             target: a_1. Shape: [batch, num_actions].
+            noise: a_n of each pair, in every epoch; None draws it. Shape: [batch, num_actions].
 
         Returns:
             Losses of the first and the last epoch, and the number of epochs done.
         """
-        pairs = torch.cat((context, target), dim=-1)
+        parts = (context, target) if noise is None else (context, target, noise)
+        pairs = torch.cat(parts, dim=-1)
         num_mini_batches = min(self.num_mini_batches, len(pairs))
         losses: list[Tensor] = []
         best = float("inf")
@@ -119,7 +122,7 @@ class FlowFit:
             epoch_loss = torch.zeros((), device=target.device)
             order = torch.randperm(len(pairs), device=target.device)
             for batch in pairs[order].tensor_split(num_mini_batches):
-                loss = self._step(*batch.split((context.shape[-1], target.shape[-1]), dim=-1))
+                loss = self._step(*batch.split([part.shape[-1] for part in parts], dim=-1))
                 epoch_loss += loss / num_mini_batches
             losses.append(epoch_loss)
             if self.tolerance > 0.0:
@@ -132,17 +135,19 @@ class FlowFit:
         self.optimizer.zero_grad(set_to_none=True)
         return FitReport(losses[0], losses[-1], len(losses))
 
-    def gradient_step(self, context: Tensor, target: Tensor) -> Tensor:
+    def gradient_step(self, context: Tensor, target: Tensor, noise: Tensor | None = None) -> Tensor:
         """Make one gradient step on a mini-batch, and move the averaged weights.
 
         Args:
             context: s. Shape: [mini_batch, context_dim].
             target: a_1. Shape: [mini_batch, num_actions].
+            noise: a_n; None draws it. Shape: [mini_batch, num_actions].
 
         Returns:
             The loss (12) before the step. Shape: [].
         """
-        noise, time = draw_noise_and_time(target)
+        drawn_noise, time = draw_noise_and_time(target)
+        noise = drawn_noise if noise is None else noise
         with torch.autocast(target.device.type, dtype=self.autocast_dtype, enabled=self.autocast_dtype is not None):
             loss = self._loss(self.velocity, context, target, noise, time)
         self.optimizer.zero_grad(set_to_none=True)

@@ -46,6 +46,17 @@ def to_ppo(cfg: DPCPPORunnerCfg) -> PPORunnerCfg:
     )
 
 
+def hold_modes(cfg: DPCPPORunnerCfg) -> DPCPPORunnerCfg:
+    """Return an agent with the three options that hold the modes; see docs/research.md.
+
+    Args:
+        cfg: The agent, which is changed.
+    """
+    cfg.actor.residual_frequencies = 3
+    cfg.algorithm.flow_noise, cfg.algorithm.base_action_baseline = "kept", True
+    return cfg
+
+
 def for_cpu(cfg: DPCPPORunnerCfg, num_envs: int, num_steps_per_env: int) -> DPCPPORunnerCfg:
     """Return an agent in a size that two CPU cores train in minutes.
 

@@ -18,7 +18,7 @@ from torch import nn
 from rsl_dpcppo.config import FlowFields
 from rsl_dpcppo.errors import ConfigError, check_fields
 from rsl_dpcppo.policy.flow_model import FlowModel, check_observations, split_fields
-from rsl_dpcppo.policy.head import FlowHead
+from rsl_dpcppo.policy.head import FlowHead, residual_width
 
 
 class _FlowModel5(FlowModel):
@@ -53,7 +53,7 @@ class _FlowModel5(FlowModel):
         if host.get("distribution_cfg") is None:
             raise ConfigError(f"{name} needs distribution_cfg, with class_name 'GaussianDistribution'.")
         # The host sizes its MLP by _get_latent_dim, which makes room for a0 with this.
-        self._num_actions = output_dim
+        self._residual_width = residual_width(output_dim, flow.residual_frequencies)
         super().__init__(obs, obs_groups, obs_set, output_dim, *args, **host)
         if type(self.distribution) is not GaussianDistribution:
             raise ConfigError(
@@ -118,7 +118,7 @@ class _FlowModel5(FlowModel):
         super().update_normalization(observations)  # type: ignore[misc]
 
     def _get_latent_dim(self) -> int:
-        return super()._get_latent_dim() + self._num_actions  # type: ignore[misc]
+        return super()._get_latent_dim() + self._residual_width  # type: ignore[misc]
 
 
 class FlowActor(_FlowModel5, MLPModel):

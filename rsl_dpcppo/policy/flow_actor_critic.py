@@ -19,7 +19,7 @@ from torch.distributions import Normal
 from rsl_dpcppo.config import FlowFields
 from rsl_dpcppo.errors import ConfigError, check_fields
 from rsl_dpcppo.policy.flow_model import FlowModel, check_observations, split_fields
-from rsl_dpcppo.policy.head import FlowHead
+from rsl_dpcppo.policy.head import FlowHead, residual_width
 
 _ACCEPTED = ("state_dependent_std", "rnn_hidden_size")
 """Fields that hosts pass on to every 3.x release, also to those that do not list them."""
@@ -65,7 +65,7 @@ class _FlowModel3(FlowModel):
         arguments = inspect.signature(super().__init__).bind(obs, obs_groups, num_actions, *args, **host)
         arguments.apply_defaults()
         residual = MLP(
-            context_dim + num_actions,
+            context_dim + residual_width(num_actions, flow.residual_frequencies),
             num_actions,
             arguments.arguments["actor_hidden_dims"],
             arguments.arguments["activation"],

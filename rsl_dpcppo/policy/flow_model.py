@@ -54,6 +54,7 @@ class FlowModel(nn.Module):
             residual,
             flow_steps=fields.flow_steps,
             flow_solver=fields.flow_solver,
+            residual_frequencies=fields.residual_frequencies,
             inference_policy=fields.inference_policy,
             inference_noise=fields.inference_noise,
         )
@@ -78,19 +79,25 @@ class FlowModel(nn.Module):
             base_action = unpad_trajectories(base_action, masks)
         return self.head.kernel_mean(base_action, context)
 
-    def sample_base_action(self, context: Tensor) -> Tensor:
+    def sample_base_action(self, context: Tensor, noise: Tensor | None = None) -> Tensor:
         """Sample a0 from the flow policy, with fresh noise whatever the inference settings.
 
         Args:
             context: s. Shape: [batch, context_dim].
+            noise: a_n, if it is known already. Shape: [batch, num_actions].
 
         Returns:
             a0. Shape: [batch, num_actions].
         """
-        noise = torch.randn(len(context), self.head.num_actions, dtype=context.dtype, device=context.device)
+        if noise is None:
+            noise = self.draw_noise(context)
         solve = self.solve or self.head.flow
         with torch.autocast(context.device.type, dtype=self.solve_dtype, enabled=self.solve_dtype is not None):
             return solve(noise, context)
+
+    def draw_noise(self, context: Tensor) -> Tensor:
+        """Draw a_n from N(0, I) for each context. Shape: [batch, num_actions]."""
+        return torch.randn(len(context), self.head.num_actions, dtype=context.dtype, device=context.device)
 
     def kernel_parameters(self) -> Iterator[nn.Parameter]:
         """Iterate over what the conditional PPO update trains: everything but the flow."""

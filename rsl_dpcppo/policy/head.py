@@ -13,6 +13,11 @@ from rsl_dpcppo.flow.sampler import FlowSampler
 from rsl_dpcppo.flow.velocity import VelocityField
 
 
+def residual_width(num_actions: int, residual_frequencies: int) -> int:
+    """Return the number of features that the residual sees of a0."""
+    return num_actions * (1 + 2 * residual_frequencies)
+
+
 class FlowHead(nn.Module):
     """Maps a context to an action, in the place where RSL-RL's models have their MLP.
 
@@ -25,6 +30,7 @@ class FlowHead(nn.Module):
     """
 
     fixed_noise: Tensor
+    frequencies: Tensor
 
     def __init__(
         self,
@@ -33,6 +39,7 @@ class FlowHead(nn.Module):
         *,
         flow_steps: int,
         flow_solver: str,
+        residual_frequencies: int = 0,
         inference_policy: str,
         inference_noise: str,
     ) -> None:
@@ -40,9 +47,11 @@ class FlowHead(nn.Module):
 
         Args:
             velocity: Averaged velocity field that acts; its parameters are frozen here.
-            residual: mu(a0, s) as a network over [s, a0]: [batch, context_dim + num_actions] -> [batch, num_actions].
+            residual: mu(a0, s) as a network over [s, features of a0], the latter as wide as :func:`residual_width`
+                says: [batch, context_dim + width] -> [batch, num_actions].
             flow_steps: Number of solver steps.
             flow_solver: "euler" or "midpoint".
+            residual_frequencies: Octaves of sine and cosine among the features of a0. With any, mu starts at zero.
             inference_policy: "flow_residual" or "flow".
             inference_noise: "random", "zero", or a seed in digits; see :meth:`set_inference`.
         """
@@ -51,6 +60,13 @@ class FlowHead(nn.Module):
         self.num_actions = velocity.num_actions
         self.flow = FlowSampler(velocity.requires_grad_(False), flow_steps, flow_solver)
         self.residual = residual
+        self.num_frequencies = residual_frequencies
+        self.register_buffer("frequencies", 2.0 ** torch.arange(residual_frequencies), persistent=False)
+        if residual_frequencies:
+            # Each base action is carried on by mu in every iteration: a random mu would carry all of them one way.
+            last = [module for module in residual.modules() if isinstance(module, nn.Linear)][-1]
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
         # Not part of a checkpoint: a policy may be played with another noise than it was trained with.
         self.register_buffer("fixed_noise", torch.zeros(velocity.num_actions), persistent=False)
         self.random_noise = True
@@ -106,7 +122,21 @@ class FlowHead(nn.Module):
             base_action: a0. Shape: [..., num_actions].
             context: s. Shape: [..., context_dim].
         """
-        return base_action + self.residual(torch.cat((context, base_action), dim=-1))
+        return base_action + self.residual(torch.cat((context, self.features(base_action)), dim=-1))
+
+    def features(self, base_action: Tensor) -> Tensor:
+        """Return what the residual sees of a0: a0, and sin(2^j a0), cos(2^j a0) for each octave j.
+
+        Args:
+            base_action: a0. Shape: [..., num_actions].
+
+        Returns:
+            Features. Shape: [..., num_actions * (1 + 2 * residual_frequencies)].
+        """
+        if self.num_frequencies == 0:
+            return base_action
+        phase = (base_action.unsqueeze(-1) * self.frequencies).flatten(-2)
+        return torch.cat((base_action, phase.sin(), phase.cos()), dim=-1)
 
     def __getitem__(self, index: int) -> "FlowHead":
         """Return the head itself as its first layer, whose input it has.

@@ -191,6 +191,24 @@ def test_each_epoch_visits_every_pair_once_with_new_noise_and_time() -> None:
         assert abs(np.corrcoef(time[first, :, 0], time[second, :, 0])[0, 1]) < 0.2
 
 
+def test_kept_noise_stays_with_its_pair() -> None:
+    """Targets that only their noise explains: the flow learns which noise goes where."""
+    torch.manual_seed(0)
+    live = VelocityField(1, 2, [64, 64], nn.ELU())
+    optimizer = torch.optim.Adam(live.parameters(), lr=3e-3)
+    context, noise = torch.zeros(4096, 1), torch.randn(4096, 2)
+    target = torch.stack((noise[:, 1].sign(), torch.zeros(4096)), dim=-1)  # along x by the noise's y
+
+    FlowFit(live, copy.deepcopy(live), optimizer, 60, 8, 0.9).fit(context, target, noise)
+
+    fresh = torch.randn(1000, 2)
+    with torch.no_grad():
+        actions = FlowSampler(live, 16)(fresh, torch.zeros(1000, 1))
+    clear = fresh[:, 1].abs() > 0.2
+    assert (actions[clear, 0].sign() == fresh[clear, 1].sign()).float().mean() > 0.98
+    assert actions[clear, 0].abs().median() > 0.8
+
+
 def test_live_field_changes_and_the_average_lags_it_by_the_recursion() -> None:
     """Seen through the steps of the live field: the average after the fit is the recursion over all of them."""
     live, averaged = make_fields()

@@ -60,7 +60,15 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("recorded")
-@pytest.mark.parametrize("algorithm", [{}, {"flow_precision": "bfloat16"}, {"flow_num_mini_batches": 3}])
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        {},
+        {"flow_precision": "bfloat16"},
+        {"flow_num_mini_batches": 3},
+        {"flow_noise": "kept", "base_action_baseline": True},
+    ],
+)
 def test_replayed_graphs_give_the_weights_of_the_plain_path(algorithm: dict[str, Any]) -> None:
     plain, fast = train(5, "none", **algorithm), train(5, "cudagraph", **algorithm)
     # A rollout of 8 steps, 20 steps of the kernel and the fit's steps each iteration, but for the first of each shape.

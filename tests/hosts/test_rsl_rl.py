@@ -506,6 +506,12 @@ def test_wrong_models_and_environments_are_refused() -> None:
         make_runner(env, agent_dict())
 
 
+def test_base_action_baseline_is_refused_for_a_model_with_memory() -> None:
+    cfg = agent_dict(small_agent(base_action_baseline=True), class_name=FLOW_RECURRENT, rnn_type="lstm")
+    with pytest.raises(ConfigError, match="base_action_baseline is True"):
+        make_runner(Bandit(), cfg)
+
+
 def test_kernels_other_than_the_gaussian_are_refused() -> None:
     if GENERATION == 3:
         cfg = agent_dict(state_dependent_std=True)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import copy
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.flow.velocity import VelocityField
-from rsl_dpcppo.policy.head import FlowHead
+from rsl_dpcppo.policy.head import FlowHead, residual_width
 
 CONTEXT_DIM, NUM_ACTIONS = 5, 3
 
@@ -169,6 +170,44 @@ def test_random_noise_is_standard_normal() -> None:
     noise = head(make_context(40_000))
     torch.testing.assert_close(noise.mean(dim=0), torch.zeros(NUM_ACTIONS), rtol=0.0, atol=0.025)
     torch.testing.assert_close(torch.cov(noise.T), torch.eye(NUM_ACTIONS), rtol=0.0, atol=0.04)
+
+
+# What the residual sees of the base action.
+
+
+@pytest.mark.parametrize("frequencies", [0, 1, 3])
+def test_features_are_the_base_action_and_its_octaves(frequencies: int) -> None:
+    head = make_frequency_head(frequencies)
+    base_action = torch.randn(4, NUM_ACTIONS)
+    features = head.features(base_action)
+    a0 = base_action.numpy()
+    phases = [a0[:, [i]] * 2.0**j for i in range(NUM_ACTIONS) for j in range(frequencies)]
+    expected = np.concatenate([a0, *(np.sin(p) for p in phases), *(np.cos(p) for p in phases)], axis=1)
+    assert features.shape == (4, residual_width(NUM_ACTIONS, frequencies))
+    np.testing.assert_allclose(features.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("frequencies", [0, 2])
+def test_kernel_with_frequencies_starts_at_the_base_action(frequencies: int) -> None:
+    head = make_frequency_head(frequencies)
+    base_action = torch.randn(6, NUM_ACTIONS)
+    assert torch.equal(head.kernel_mean(base_action, make_context()), base_action) == (frequencies > 0)
+
+
+def make_frequency_head(frequencies: int) -> FlowHead:
+    velocity = VelocityField(CONTEXT_DIM, NUM_ACTIONS, [8], nn.ELU())
+    residual = nn.Sequential(
+        nn.Linear(CONTEXT_DIM + residual_width(NUM_ACTIONS, frequencies), 8), nn.ELU(), nn.Linear(8, NUM_ACTIONS)
+    )
+    return FlowHead(
+        velocity,
+        residual,
+        flow_steps=2,
+        flow_solver="euler",
+        residual_frequencies=frequencies,
+        inference_policy="flow_residual",
+        inference_noise="zero",
+    )
 
 
 # The head as a module.

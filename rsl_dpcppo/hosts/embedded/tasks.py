@@ -16,6 +16,9 @@ from rsl_dpcppo.config import (
 )
 from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
 from rsl_dpcppo.envs.multi_goal_report import report
+from rsl_dpcppo.envs.two_modes import TwoModesCfg, TwoModesEnv
+from rsl_dpcppo.envs.two_modes import report as report_two_modes
+from rsl_dpcppo.hosts.agents import hold_modes, to_ppo
 from rsl_dpcppo.hosts.task import NoFields, Task
 
 TITLE = "Embedded"
@@ -31,6 +34,13 @@ def multi_goal_dpcppo() -> DPCPPORunnerCfg:
     cfg.experiment_name = "multi_goal"
     cfg.num_envs, cfg.num_steps_per_env, cfg.max_iterations = 512, 20, 200
     cfg.algorithm.flow_ema_decay = 0.99
+    return cfg
+
+
+def multi_goal_dpcppo_modes() -> DPCPPORunnerCfg:
+    """Return the preset with what holds the modes."""
+    cfg = hold_modes(multi_goal_dpcppo())
+    cfg.experiment_name = "multi_goal_held"
     return cfg
 
 
@@ -58,14 +68,55 @@ def multi_goal_ppo() -> PPORunnerCfg:
     )
 
 
+def two_modes_dpcppo() -> DPCPPORunnerCfg:
+    """Return DP-CPPO in a size that finds the good actions in some ten seconds."""
+    return DPCPPORunnerCfg(
+        experiment_name="two_modes",
+        num_envs=1024,
+        num_steps_per_env=8,
+        max_iterations=60,
+        actor=FlowActorCfg(hidden_dims=[64, 64], flow_hidden_dims=[64, 64], flow_steps=8),
+        critic=NetworkCfg(hidden_dims=[64, 64]),
+        algorithm=DPCPPOAlgorithmCfg(flow_ema_decay=0.99),
+    )
+
+
+def two_modes_dpcppo_modes() -> DPCPPORunnerCfg:
+    """Return the same with what holds the modes, and a kernel that does not reach from one to the other."""
+    cfg = hold_modes(two_modes_dpcppo())
+    cfg.experiment_name = "two_modes_held"
+    cfg.actor.init_std = 0.3
+    return cfg
+
+
+def two_modes_ppo() -> PPORunnerCfg:
+    """Return stock Gaussian PPO with the settings of :func:`two_modes_dpcppo`."""
+    cfg = to_ppo(two_modes_dpcppo())
+    cfg.experiment_name = "two_modes_ppo"
+    return cfg
+
+
 TASKS = {
+    "TwoModes-v0": Task(
+        name="TwoModes-v0",
+        agents={"dpcppo": two_modes_dpcppo, "dpcppo_modes": two_modes_dpcppo_modes, "ppo": two_modes_ppo},
+        env_cfg=TwoModesCfg,
+        make_env=lambda cfg, num_envs, device, seed: TwoModesEnv(cfg, num_envs, device),
+        report=report_two_modes,
+        rivals={"dpcppo": "ppo", "dpcppo_modes": "dpcppo", "ppo": "dpcppo"},
+    ),
     "MultiGoal-v0": Task(
         name="MultiGoal-v0",
-        agents={"dpcppo": multi_goal_dpcppo, "dpcppo_paper": multi_goal_dpcppo_paper, "ppo": multi_goal_ppo},
+        agents={
+            "dpcppo": multi_goal_dpcppo,
+            "dpcppo_modes": multi_goal_dpcppo_modes,
+            "dpcppo_paper": multi_goal_dpcppo_paper,
+            "ppo": multi_goal_ppo,
+        },
         env_cfg=NoFields,
         make_env=lambda cfg, num_envs, device, seed: MultiGoalEnv(num_envs, device, seed),
         report=lambda policies, env, folder: report(policies, folder, env.device),
-        rivals={"dpcppo": "ppo", "dpcppo_paper": "ppo", "ppo": "dpcppo"},
+        rivals={"dpcppo": "ppo", "dpcppo_modes": "dpcppo", "dpcppo_paper": "ppo", "ppo": "dpcppo"},
     ),
 }
 """The embedded tasks by name."""

@@ -111,6 +111,8 @@ def test_velocity_tasks_take_the_papers_values(task_id: str, entropy: float, ite
         "flow_target": "fresh",
         "flow_fit_tolerance": 0.0,
         "flow_steps": 0,
+        "flow_noise": "fresh",
+        "base_action_baseline": False,
         "flow_precision": "float32",
         "compile": "auto",
         "gamma": 0.99,
