@@ -37,6 +37,19 @@ def _distances(first: Tensor, second: Tensor) -> Tensor:
     return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")
 
 
+def share_entropy(shares: Tensor) -> Tensor:
+    """Return the entropy of a policy's modes: 0 if it has one, log(num_modes) if it takes all of them equally often.
+
+    Args:
+        shares: How often each mode is taken; need not add up to one. Shape: [num_modes].
+
+    Returns:
+        Entropy of the shares among themselves, in nats; 0 where all are zero. Shape: [].
+    """
+    shares = shares / shares.sum().clamp(min=1e-6)
+    return -torch.special.xlogy(shares, shares).sum()
+
+
 class Stopwatch:
     """Adds up the time of named phases without waiting for the device.
 

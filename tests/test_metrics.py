@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from rsl_dpcppo.metrics import Stopwatch, energy_distance
+from rsl_dpcppo.metrics import Stopwatch, energy_distance, share_entropy
 
 DEVICES = [
     "cpu",
@@ -103,3 +103,10 @@ def test_stopwatch_starts_again_when_it_is_read(device: str) -> None:
     with stopwatch.phase("first"):
         pass
     assert stopwatch.read()["first"] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("shares", "entropy"), [([0.5, 0.5], math.log(2)), ([0.2, 0.2], math.log(2)), ([0.9, 0.0], 0.0), ([0.0, 0.0], 0.0)]
+)
+def test_entropy_of_the_shares(shares: list[float], entropy: float) -> None:
+    assert share_entropy(torch.tensor(shares)).item() == pytest.approx(entropy, abs=1e-6)

@@ -19,6 +19,8 @@ import torch
 from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
+from rsl_dpcppo.metrics import share_entropy
+
 GOALS = ((5.0, 0.0), (-5.0, 0.0), (0.0, 5.0), (0.0, -5.0))
 """Positions of the goals: east, west, north, south."""
 
@@ -30,6 +32,9 @@ SADDLES = ((0.0, 0.0), (2.5, 2.5), (-2.5, 2.5), (-2.5, -2.5), (2.5, -2.5))
 
 MAX_STEPS = 20
 """Number of steps after which an episode times out."""
+
+CENTRE_RADIUS = 1.0
+"""Distance from the origin up to which an episode's start counts for the logged shares of the goals."""
 
 STEP_SIZE = 0.3
 """Distance that an action of 1 moves the point along one axis."""
@@ -94,6 +99,11 @@ def transition(positions: torch.Tensor, actions: torch.Tensor, goals: torch.Tens
     rewards = GOAL_REWARD * reached - DISTANCE_COST * distances
     positions = (positions + STEP_SIZE * actions.clamp(-1.0, 1.0)).clamp(-BOUND, BOUND)
     return Transition(positions, rewards, reached, nearest)
+
+
+def near_origin(positions: torch.Tensor) -> torch.Tensor:
+    """Return which positions are so near to the origin that all goals are about equally far. Shape is [n]."""
+    return torch.linalg.vector_norm(positions, dim=-1) < CENTRE_RADIUS
 
 
 def optimal_return(starts: torch.Tensor) -> torch.Tensor:
@@ -164,6 +174,7 @@ class MultiGoalEnv(VecEnv):
         self._generator = torch.Generator(device=device)
         self._num_ended = torch.zeros((), device=device)
         self._num_reached = torch.zeros((), device=device)
+        self._num_from_centre = torch.zeros(len(GOALS), device=device)
         self.seed(seed)
         self.reset()
 
@@ -192,6 +203,7 @@ class MultiGoalEnv(VecEnv):
             The observations and an empty dictionary.
         """
         self._positions = self._sample_starts()
+        self._from_centre = near_origin(self._positions)
         self.episode_length_buf = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
         return self.get_observations(), {}
 
@@ -214,7 +226,7 @@ class MultiGoalEnv(VecEnv):
             (1 where an episode ended) and the extras. Shape of the rewards and of the flags is [num_envs]. The extras
             are "time_outs", which is True where an episode ended without reaching a goal, and "log".
         """
-        positions, rewards, reached, _ = transition(self._positions, actions.detach(), self._goals)
+        positions, rewards, reached, nearest = transition(self._positions, actions.detach(), self._goals)
         lengths = self.episode_length_buf + 1
         time_outs = (lengths >= self.max_episode_length) & ~reached
         dones = reached | time_outs
@@ -228,9 +240,16 @@ class MultiGoalEnv(VecEnv):
         # In many steps no episode ends, so the share is that of two decaying counts rather than that of this step.
         self._num_ended = LOG_DECAY * self._num_ended + dones.sum()
         self._num_reached = LOG_DECAY * self._num_reached + reached.sum()
-        goal_rate = self._num_reached / self._num_ended.clamp(min=1e-6)
+        log = {"/multi_goal/goal_rate": self._num_reached / self._num_ended.clamp(min=1e-6)}
+        # Only where all goals are about equally near does it show which of them the policy prefers.
+        at_goal = torch.nn.functional.one_hot(nearest, len(GOALS)) * (reached & self._from_centre)[:, None]
+        self._num_from_centre = LOG_DECAY * self._num_from_centre + at_goal.sum(dim=0)
+        self._from_centre = torch.where(dones, near_origin(self._positions), self._from_centre)
+        shares = self._num_from_centre / self._num_from_centre.sum().clamp(min=1e-6)
+        log |= {f"/multi_goal/share_{name}": share for name, share in zip(GOAL_NAMES, shares, strict=True)}
+        log["/multi_goal/share_entropy"] = share_entropy(shares)
 
-        extras = {"time_outs": time_outs, "log": {"/multi_goal/goal_rate": goal_rate}}
+        extras = {"time_outs": time_outs, "log": log}
         return self.get_observations(), rewards, dones.long(), extras
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -244,6 +263,8 @@ class MultiGoalEnv(VecEnv):
             "episode_length_buf": self.episode_length_buf.clone(),
             "num_ended": self._num_ended.clone(),
             "num_reached": self._num_reached.clone(),
+            "num_from_centre": self._num_from_centre.clone(),
+            "from_centre": self._from_centre.clone(),
             "generator_state": self._generator.get_state(),
         }
 
@@ -263,6 +284,9 @@ class MultiGoalEnv(VecEnv):
         self.episode_length_buf = state["episode_length_buf"].to(self.device, copy=True)
         self._num_ended = state["num_ended"].to(self.device, copy=True)
         self._num_reached = state["num_reached"].to(self.device, copy=True)
+        if "from_centre" in state:  # not in states of versions that did not count these
+            self._num_from_centre = state["num_from_centre"].to(self.device, copy=True)
+            self._from_centre = state["from_centre"].to(self.device, copy=True)
 
         generator_state = state["generator_state"].cpu()
         if generator_state.shape == self._generator.get_state().shape:

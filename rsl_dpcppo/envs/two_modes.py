@@ -16,6 +16,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.metrics import share_entropy
 
 NUM_EVALUATED = 4096
 """Actions of an evaluation."""
@@ -69,12 +70,6 @@ def mode_shares(actions: Tensor, modes: Tensor, width: float) -> Tensor:
         Shares. Shape: [num_modes].
     """
     return ((actions - modes).abs() < 2.0 * width).float().mean(dim=0)
-
-
-def share_entropy(shares: Tensor) -> Tensor:
-    """Return the entropy of the shares among themselves, in nats: 0 for one mode, log(num_modes) for equal shares."""
-    shares = shares / shares.sum(dim=-1, keepdim=True).clamp(min=1e-6)
-    return -torch.special.xlogy(shares, shares).sum(dim=-1)
 
 
 class TwoModesEnv(VecEnv):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,18 @@ def test_goal_rate() -> None:
 
     env = make_env([[0.0, 0.0]])
     assert env.step(torch.zeros(1, 2))[3]["log"]["/multi_goal/goal_rate"].item() == 0.0, "no episode has ended"
+
+
+def test_shares_of_the_goals_count_what_started_near_the_origin() -> None:
+    """Of six points at goals four came from near the origin: three went east, one north."""
+    env = make_env([[5.0, 0.0], [5.0, 0.0], [5.0, 0.0], [0.0, 5.0], [-5.0, 0.0], [0.0, -5.0]])
+    env._from_centre = torch.tensor([True, True, True, True, False, False])
+    log = env.step(torch.zeros(6, 2))[3]["log"]
+    shares = [log[f"/multi_goal/share_{name}"].item() for name in "EWNS"]
+    assert shares == pytest.approx([0.75, 0.0, 0.25, 0.0])
+    assert log["/multi_goal/share_entropy"].item() == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))
+    starts = env.get_observations()["policy"]
+    assert torch.equal(env._from_centre, torch.linalg.vector_norm(starts, dim=-1) < 1.0), "all have started anew"
 
 
 def test_rollout_equals_environment() -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from agents import make_runner
 
-from rsl_dpcppo.envs.two_modes import TwoModesCfg, TwoModesEnv, mode_shares, report, reward, share_entropy
+from rsl_dpcppo.envs.two_modes import TwoModesCfg, TwoModesEnv, mode_shares, report, reward
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.hosts.embedded.tasks import two_modes_dpcppo_modes
 from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
@@ -32,13 +32,6 @@ def test_reward_is_a_sum_of_peaks() -> None:
 def test_shares_count_what_is_near_a_mode() -> None:
     actions = torch.tensor([[0.6], [0.89], [0.91], [-1.2], [-1.0], [0.0]])
     assert mode_shares(actions, MODES, 0.15).tolist() == pytest.approx([2 / 6, 2 / 6])
-
-
-@pytest.mark.parametrize(
-    ("shares", "entropy"), [([0.5, 0.5], math.log(2)), ([0.2, 0.2], math.log(2)), ([0.9, 0.0], 0.0), ([0.0, 0.0], 0.0)]
-)
-def test_entropy_of_the_shares(shares: list[float], entropy: float) -> None:
-    assert share_entropy(torch.tensor(shares)).item() == pytest.approx(entropy, abs=1e-6)
 
 
 def test_every_step_ends_an_episode_and_logs_the_shares() -> None:

@@ -177,7 +177,7 @@ def test_list_tasks(tmp_path: Path) -> None:
     assert "dpcppo, ppo_paper; paper's Table 6" in listed["Isaac-Ant-v0"]
     assert "ppo_paper" not in listed["Isaac-Humanoid-v0"]
     assert "dpcppo" in listed["Isaac-Humanoid-v0"]
-    assert "dpcppo, dpcppo_paper, ppo" in listed["MultiGoal-v0"]
+    assert "dpcppo, dpcppo_modes, dpcppo_paper, ppo" in listed["MultiGoal-v0"]
 
 
 @pytest.mark.skipif(UNAVAILABLE is None, reason="isaaclab is installed, but has no simulator to start")
