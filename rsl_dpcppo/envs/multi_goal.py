@@ -13,12 +13,15 @@ Lengths have no unit: the goals lie 5 away from the origin, one step moves the p
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
+from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.metrics import share_entropy
 
 GOALS = ((5.0, 0.0), (-5.0, 0.0), (0.0, 5.0), (0.0, -5.0))
@@ -74,9 +77,30 @@ class Transition(NamedTuple):
     """Index of the goal that is nearest to the position that the step starts from. Long, shape is [n]."""
 
 
-def goal_tensor(device: torch.device | str) -> torch.Tensor:
-    """Return the positions of the goals as a tensor of shape [4, 2] on the device."""
-    return torch.tensor(GOALS, device=device)
+@dataclass
+class MultiGoalCfg:
+    """What can be changed in the task."""
+
+    closed: list[str] = field(default_factory=list)
+    """Goals that are not there, by their names: E, W, N, S. To see what a policy does when one that it took is gone."""
+
+    def __post_init__(self) -> None:
+        """Check the names.
+
+        Raises:
+            ConfigError: If one is no goal, or no goal is left.
+        """
+        if not set(self.closed) < set(GOAL_NAMES):
+            raise ConfigError(
+                f"env.closed is {self.closed!r}; it must be some of {', '.join(GOAL_NAMES)}, but not all."
+            )
+
+
+def goal_tensor(device: torch.device | str, closed: Sequence[str] = ()) -> torch.Tensor:
+    """Return the positions of the goals, of closed ones infinitely far away. Shape is [4, 2]."""
+    goals = torch.tensor(GOALS, device=device)
+    goals[[name in closed for name in GOAL_NAMES]] = torch.inf
+    return goals
 
 
 def transition(positions: torch.Tensor, actions: torch.Tensor, goals: torch.Tensor) -> Transition:
@@ -106,7 +130,7 @@ def near_origin(positions: torch.Tensor) -> torch.Tensor:
     return torch.linalg.vector_norm(positions, dim=-1) < CENTRE_RADIUS
 
 
-def optimal_return(starts: torch.Tensor) -> torch.Tensor:
+def optimal_return(starts: torch.Tensor, closed: Sequence[str] = ()) -> torch.Tensor:
     """Return what the greedy policy earns that walks straight to the best goal.
 
     It closes the gap along each axis as fast as the bounds of the action allow and stops there, so no other policy is
@@ -114,11 +138,12 @@ def optimal_return(starts: torch.Tensor) -> torch.Tensor:
 
     Args:
         starts: Positions that the episodes start from. Shape is [n, 2].
+        closed: Names of goals that are not there.
 
     Returns:
         Undiscounted return of an episode from each start, for the best of the four goals. Shape is [n].
     """
-    goals = goal_tensor(starts.device)
+    goals = goal_tensor(starts.device, closed)
     positions = starts.repeat(len(goals), 1)
     targets = goals.repeat_interleave(len(starts), dim=0)
     returns = torch.zeros_like(positions[:, 0])
@@ -141,17 +166,21 @@ class MultiGoalEnv(VecEnv):
     cfg: dict[str, Any]
     """Description of the task in plain values, as the runner writes it next to the logs."""
 
-    def __init__(self, num_envs: int = 512, device: str = "cpu", seed: int = 0) -> None:
+    def __init__(
+        self, num_envs: int = 512, device: str = "cpu", seed: int = 0, cfg: MultiGoalCfg | None = None
+    ) -> None:
         """Create the environment and start the first episodes.
 
         Args:
             num_envs: Number of points that move at the same time.
             device: Device on which the points live.
             seed: Seed of the start positions.
+            cfg: What is changed in the task, if anything.
         """
         if num_envs < 1:
             raise ValueError(f"num_envs is {num_envs}, but must be at least 1. The default is 512.")
         self.num_envs = num_envs
+        self.closed = list(cfg.closed) if cfg else []
         self.num_actions = 2
         self.max_episode_length = MAX_STEPS
         self.step_dt = 1.0  # RSL-RL scales the intrinsic reward of RND by it
@@ -162,6 +191,7 @@ class MultiGoalEnv(VecEnv):
             "device": str(device),
             "seed": seed,
             "goals": [list(goal) for goal in GOALS],
+            "closed": self.closed,
             "max_steps": MAX_STEPS,
             "step_size": STEP_SIZE,
             "bound": BOUND,
@@ -170,7 +200,7 @@ class MultiGoalEnv(VecEnv):
             "goal_reward": GOAL_REWARD,
             "distance_cost": DISTANCE_COST,
         }
-        self._goals = goal_tensor(device)
+        self._goals = goal_tensor(device, self.closed)
         self._generator = torch.Generator(device=device)
         self._num_ended = torch.zeros((), device=device)
         self._num_reached = torch.zeros((), device=device)

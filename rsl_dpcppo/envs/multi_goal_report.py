@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -125,17 +125,18 @@ class SaddleReport:
 
 
 @torch.inference_mode()
-def rollout(policy: Policy, starts: torch.Tensor) -> Trajectories:
+def rollout(policy: Policy, starts: torch.Tensor, closed: Sequence[str] = ()) -> Trajectories:
     """Run one episode from each start.
 
     Args:
         policy: Policy to run.
         starts: Start positions. Their device is the one that the policy is called on. Shape is [n, 2].
+        closed: Names of goals that are not there.
 
     Returns:
         The trajectories.
     """
-    goals = goal_tensor(starts.device)
+    goals = goal_tensor(starts.device, closed)
     positions = starts
     path = [positions]
     returns = torch.zeros_like(starts[:, 0])
@@ -151,13 +152,16 @@ def rollout(policy: Policy, starts: torch.Tensor) -> Trajectories:
     return Trajectories(torch.stack(path), returns, ended_at)
 
 
-def evaluate(policy: Policy, num_trajectories: int = 1024, device: torch.device | str = "cpu") -> SaddleReport:
+def evaluate(
+    policy: Policy, num_trajectories: int = 1024, device: torch.device | str = "cpu", closed: Sequence[str] = ()
+) -> SaddleReport:
     """Measure what a policy earns from the saddle points and where it goes.
 
     Args:
         policy: Policy to evaluate.
         num_trajectories: Number of episodes from each saddle point.
         device: Device of the observations that the policy gets.
+        closed: Names of goals that are not there.
 
     Returns:
         The report.
@@ -165,7 +169,7 @@ def evaluate(policy: Policy, num_trajectories: int = 1024, device: torch.device 
     if num_trajectories < 2:
         raise ValueError(f"num_trajectories is {num_trajectories}, but a standard error needs at least 2.")
     saddles = torch.tensor(SADDLES, device=device)
-    trajectories = rollout(policy, saddles.repeat_interleave(num_trajectories, dim=0))
+    trajectories = rollout(policy, saddles.repeat_interleave(num_trajectories, dim=0), closed)
     returns = trajectories.returns.cpu().double().view(len(SADDLES), num_trajectories)
     outcomes = _outcomes(trajectories).view(len(SADDLES), num_trajectories)
     shares = torch.nn.functional.one_hot(outcomes, len(OUTCOMES)).double().mean(dim=1)
@@ -174,7 +178,7 @@ def evaluate(policy: Policy, num_trajectories: int = 1024, device: torch.device 
         mean_returns=returns.mean(dim=1).tolist(),
         standard_errors=(returns.std(dim=1) / num_trajectories**0.5).tolist(),
         outcome_shares=shares.tolist(),
-        optimal_returns=optimal_return(saddles).tolist(),
+        optimal_returns=optimal_return(saddles, closed).tolist(),
     )
 
 
@@ -222,6 +226,7 @@ def draw(
     num_trajectories: int = 64,
     num_first_actions: int = 512,
     device: torch.device | str = "cpu",
+    closed: Sequence[str] = (),
 ) -> None:
     """Draw where the policies go from the saddle points.
 
@@ -234,6 +239,7 @@ def draw(
         num_trajectories: Number of trajectories from the origin.
         num_first_actions: Number of first actions from each saddle point.
         device: Device of the observations that the policies get.
+        closed: Names of goals that are not there.
     """
     # Imported here because everything else in this module works without matplotlib. The figure is used directly rather
     # than through pyplot, so that no window opens and the figures of the caller stay as they are.
@@ -245,7 +251,7 @@ def draw(
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     axes = figure.subplots(len(policies), 2, squeeze=False)
     for (left, right), (name, policy) in zip(axes, policies.items(), strict=True):
-        _draw_trajectories(left, policy, num_trajectories, device)
+        _draw_trajectories(left, policy, num_trajectories, device, closed)
         left.set_title(f"{name}: {num_trajectories} trajectories from the origin", fontsize=11)
         _draw_first_actions(right, policy, num_first_actions, device)
         right.set_title(f"{name}: {num_first_actions} first steps per saddle point", fontsize=11)
@@ -258,7 +264,7 @@ def draw(
     figure.savefig(path, format="png")
 
 
-def report(policies: dict[str, Policy], folder: Path, device: str = "cpu") -> None:
+def report(policies: dict[str, Policy], folder: Path, device: str = "cpu", closed: Sequence[str] = ()) -> None:
     """Evaluate policies with 1,024 trajectories from each saddle point.
 
     Prints the table, writes its figures to ``evaluation.json`` and the picture to ``multimodality.png``. The picture
@@ -268,15 +274,16 @@ def report(policies: dict[str, Policy], folder: Path, device: str = "cpu") -> No
         policies: Policies by name.
         folder: Where the files go.
         device: Device of the observations that the policies get.
+        closed: Names of goals that are not there.
     """
-    reports = {name: evaluate(policy, device=device) for name, policy in policies.items()}
+    reports = {name: evaluate(policy, device=device, closed=closed) for name, policy in policies.items()}
     print(f"\n{format_table(reports)}\n")
     figures = {name: result.to_dict() for name, result in reports.items()}
     (folder / "evaluation.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     drawn = {_PICTURE_NAMES.get(name, name): policy for name, policy in policies.items()}
     if "DP-CPPO" in drawn:
         drawn.pop("DP-CPPO, flow alone", None)
-    draw(drawn, folder / "multimodality.png", device=device)
+    draw(drawn, folder / "multimodality.png", device=device, closed=closed)
     print(f"[INFO] Picture: {(folder / 'multimodality.png').resolve()}")
 
 
@@ -300,9 +307,11 @@ def _align(rows: list[list[str]]) -> list[str]:
     ]
 
 
-def _draw_trajectories(axes: Axes, policy: Policy, num_trajectories: int, device: torch.device | str) -> None:
+def _draw_trajectories(
+    axes: Axes, policy: Policy, num_trajectories: int, device: torch.device | str, closed: Sequence[str]
+) -> None:
     """Draw trajectories from the origin over contours of the distance cost, with their number at each goal."""
-    trajectories = rollout(policy, torch.tensor(SADDLES[:1], device=device).repeat(num_trajectories, 1))
+    trajectories = rollout(policy, torch.tensor(SADDLES[:1], device=device).repeat(num_trajectories, 1), closed)
     positions = trajectories.positions.cpu().numpy()
     outcomes = _outcomes(trajectories)
     counts = outcomes.bincount(minlength=len(OUTCOMES)).tolist()
@@ -311,7 +320,8 @@ def _draw_trajectories(axes: Axes, policy: Policy, num_trajectories: int, device
     limit = MAX_STEPS * STEP_SIZE + 0.5
     line = torch.linspace(-limit, limit, 201)
     grid = torch.cartesian_prod(line, line)
-    cost = DISTANCE_COST * torch.cdist(grid, goal_tensor("cpu")).amin(dim=1).view(201, 201).T
+    open_goals = goal_tensor("cpu", closed)[[name not in closed for name in GOAL_NAMES]]
+    cost = DISTANCE_COST * torch.cdist(grid, open_goals).amin(dim=1).view(201, 201).T
     levels = [0.5 * i for i in range(9)]
     axes.contourf(line, line, cost, levels, cmap="Greys", vmin=0.0, vmax=9.0, extend="max")
     contours = axes.contour(line, line, cost, levels[1:], colors="white", linewidths=0.8)
@@ -322,6 +332,8 @@ def _draw_trajectories(axes: Axes, policy: Policy, num_trajectories: int, device
         axes.plot(*positions[:, i].T, color=color, linewidth=1.0, alpha=0.6)
         axes.plot(*positions[-1, i], ".", color=color, markersize=4.0)
     for (x, y), name, count, color in zip(GOALS, GOAL_NAMES, counts, _OUTCOME_COLORS, strict=False):
+        if name in closed:
+            continue
         angle = torch.linspace(0.0, 2.0 * math.pi, 100)
         axes.plot(x + GOAL_RADIUS * angle.cos(), y + GOAL_RADIUS * angle.sin(), color=color, linewidth=2.0)
         axes.text(x, y, f"{name}\n{count}", ha="center", va="center", fontweight="bold", color=color)

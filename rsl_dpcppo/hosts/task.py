@@ -27,11 +27,6 @@ Film = tuple[list[np.ndarray], float]
 """Frames of shape [height, width, 3], 8 bits a colour, and their number per second."""
 
 
-@dataclass
-class NoFields:
-    """Configuration of an environment that has nothing to set."""
-
-
 @dataclass(frozen=True)
 class Task:
     """A task. Its host is imported when the environment is made, not before."""

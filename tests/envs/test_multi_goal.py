@@ -14,8 +14,18 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from rsl_dpcppo.envs.multi_goal import GOALS, MAX_STEPS, SADDLES, MultiGoalEnv, goal_tensor, optimal_return
+from rsl_dpcppo.envs.multi_goal import (
+    DISTANCE_COST,
+    GOALS,
+    MAX_STEPS,
+    SADDLES,
+    MultiGoalCfg,
+    MultiGoalEnv,
+    goal_tensor,
+    optimal_return,
+)
 from rsl_dpcppo.envs.multi_goal_report import OUTCOMES, Policy, draw, evaluate, format_table, rollout
+from rsl_dpcppo.errors import ConfigError
 
 
 def make_env(positions: list[list[float]] | torch.Tensor, seed: int = 0) -> MultiGoalEnv:
@@ -219,6 +229,25 @@ def test_shares_of_the_goals_count_what_started_near_the_origin() -> None:
     assert log["/multi_goal/share_entropy"].item() == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))
     starts = env.get_observations()["policy"]
     assert torch.equal(env._from_centre, torch.linalg.vector_norm(starts, dim=-1) < 1.0), "all have started anew"
+
+
+def test_closed_goals_are_not_there() -> None:
+    """They neither pay nor end an episode, and the distance is that to the nearest of the others."""
+    env = MultiGoalEnv(num_envs=2, cfg=MultiGoalCfg(closed=["E", "N"]))
+    env._positions = torch.tensor([[5.0, 0.0], [-5.0, 0.0]])
+    _, rewards, dones, _ = env.step(torch.zeros(2, 2))
+    assert dones.tolist() == [0, 1]
+    assert rewards[0].item() == pytest.approx(-DISTANCE_COST * math.dist(GOALS[0], GOALS[3]), rel=1e-5)
+    saddle = torch.tensor([[0.0, 0.0]])
+    assert optimal_return(saddle, ["E", "N"]).item() == pytest.approx(optimal_return(saddle).item(), abs=0.01)
+    report = evaluate(walk_to((5.0, 0.0)), num_trajectories=4, closed=["E", "N"])
+    assert report.outcome_shares[0] == [0.0, 0.0, 0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("closed", [["east"], ["E", "W", "N", "S"]])
+def test_wrong_closed_goals_are_refused(closed: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"env\.closed"):
+        MultiGoalCfg(closed=closed)
 
 
 def test_rollout_equals_environment() -> None:

@@ -14,12 +14,12 @@ from rsl_dpcppo.config import (
     PPOAlgorithmCfg,
     PPORunnerCfg,
 )
-from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
+from rsl_dpcppo.envs.multi_goal import MultiGoalCfg, MultiGoalEnv
 from rsl_dpcppo.envs.multi_goal_report import report
 from rsl_dpcppo.envs.two_modes import TwoModesCfg, TwoModesEnv
 from rsl_dpcppo.envs.two_modes import report as report_two_modes
 from rsl_dpcppo.hosts.agents import hold_modes, to_ppo
-from rsl_dpcppo.hosts.task import NoFields, Task
+from rsl_dpcppo.hosts.task import Task
 
 TITLE = "Embedded"
 """What the list of tasks calls this host."""
@@ -113,9 +113,9 @@ TASKS = {
             "dpcppo_paper": multi_goal_dpcppo_paper,
             "ppo": multi_goal_ppo,
         },
-        env_cfg=NoFields,
-        make_env=lambda cfg, num_envs, device, seed: MultiGoalEnv(num_envs, device, seed),
-        report=lambda policies, env, folder: report(policies, folder, env.device),
+        env_cfg=MultiGoalCfg,
+        make_env=lambda cfg, num_envs, device, seed: MultiGoalEnv(num_envs, device, seed, cfg),
+        report=lambda policies, env, folder: report(policies, folder, env.device, env.closed),
         rivals={"dpcppo": "ppo", "dpcppo_modes": "dpcppo", "dpcppo_paper": "ppo", "ppo": "dpcppo"},
     ),
 }
