@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rsl_dpcppo.algorithms.objective import standardized
+
 LEARNING_RATE, NUM_EPOCHS, NUM_MINI_BATCHES = 1e-3, 5, 4
 """Step size of Adam, and the size of each fit."""
 
@@ -81,8 +83,3 @@ class BaseActionBaseline:
         """Restore what :meth:`state_dict` returned."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-
-
-def standardized(advantages: Tensor) -> Tensor:
-    """Return advantages with mean 0 and standard deviation 1, as RSL-RL does."""
-    return (advantages - advantages.mean()) / (advantages.std() + 1e-8)

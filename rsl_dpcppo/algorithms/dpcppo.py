@@ -16,7 +16,7 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 
 from rsl_dpcppo.algorithms import objective
-from rsl_dpcppo.algorithms.baseline import BaseActionBaseline, standardized
+from rsl_dpcppo.algorithms.baseline import BaseActionBaseline
 from rsl_dpcppo.compilation import Compiled, PinnedBuffers, resolve_mode
 from rsl_dpcppo.config import DPCPPOFields
 from rsl_dpcppo.errors import CheckpointError, ConfigError, NonFiniteError, check_fields
@@ -199,7 +199,7 @@ class DPCPPO(HostPPO):
         with torch.no_grad():
             features = self.model.head.features(observations[BASE_ACTION])
             inputs = torch.cat((self.model.context(observations), features), dim=-1)
-        advantages = standardized((self.storage.returns - self.storage.values).flatten(0, 1))
+        advantages = objective.standardized((self.storage.returns - self.storage.values).flatten(0, 1))
         self.storage.advantages = baseline.centre(inputs, advantages).view_as(self.storage.advantages)
         baseline.fit(inputs, advantages)
 
@@ -223,8 +223,7 @@ class DPCPPO(HostPPO):
         """Return the terms of the objective on a mini-batch, and the kernel's divergence from the rollout's."""
         size, observations = batch.size, batch.observations
         if self.normalize_advantage_per_mini_batch:
-            advantages = batch.advantages
-            batch = dataclasses.replace(batch, advantages=(advantages - advantages.mean()) / (advantages.std() + 1e-8))
+            batch = dataclasses.replace(batch, advantages=objective.standardized(batch.advantages))
         if self._mirror and self._mirror.use_data_augmentation:
             batch = self._mirror.mirror_batch(batch)
         mean, std = (output.float() for output in self._kernel(batch))

@@ -124,3 +124,8 @@ def adapted_learning_rate(learning_rate: Tensor, kl: Tensor, desired_kl: float) 
     larger = (learning_rate * 1.5).clamp(max=1e-2)
     raised = torch.where((kl < desired_kl / 2.0) & (kl > 0.0), larger, learning_rate)
     return torch.where(kl > desired_kl * 2.0, smaller, raised)
+
+
+def standardized(advantages: Tensor) -> Tensor:
+    """Return advantages with mean 0 and standard deviation 1, as RSL-RL does. Any shape."""
+    return (advantages - advantages.mean()) / (advantages.std() + 1e-8)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rsl_dpcppo.algorithms.baseline import BaseActionBaseline, standardized
+from rsl_dpcppo.algorithms.baseline import BaseActionBaseline
+from rsl_dpcppo.algorithms.objective import standardized
 
 
 def rollout(num_samples: int = 4096) -> tuple[Tensor, Tensor, Tensor]:
