@@ -94,7 +94,7 @@ class DPCPPO(HostPPO):
             num_mini_batches=self.flow_cfg.flow_num_mini_batches,
             ema_decay=self.flow_cfg.flow_ema_decay,
             tolerance=self.flow_cfg.flow_fit_tolerance,
-            average_across_ranks=average_across_ranks if self.is_multi_gpu else None,
+            average_across_ranks=self._average_across_ranks,
             autocast_dtype=torch.bfloat16 if self._uses_mixed_precision else self._flow_dtype,
             compile=mode,
         )
@@ -272,8 +272,7 @@ class DPCPPO(HostPPO):
         """Change the step size by the divergence, on the device, alike on all ranks."""
         if not self._adapts_learning_rate:
             return
-        if self.is_multi_gpu:
-            average_across_ranks([kl])
+        self._average_across_ranks([kl])
         self._rate.copy_(objective.adapted_learning_rate(self._rate, kl, self.desired_kl))
 
     def _descend(self, loss: Tensor, rnd_loss: Tensor | None) -> None:
@@ -333,6 +332,10 @@ class DPCPPO(HostPPO):
         """Sample a1 from the improved kernel (8). Shape: [batch, num_actions]."""
         mean = self.model.head.kernel_mean(base_action, context)
         return mean + self.model.kernel_std() * torch.randn_like(mean)
+
+    def _average_across_ranks(self, tensors: list[Tensor]) -> None:
+        if self.is_multi_gpu:
+            average_across_ranks(tensors)
 
     @property
     def _adapts_learning_rate(self) -> bool:

@@ -71,7 +71,7 @@ def without_noise(runner: Any, patch: Callable[[Any, str, Any], None]) -> None:
         return torch.sin(37.0 * x[:, :2])
 
     patch(matching, "draw_noise_and_time", lambda a: (noise_of(a), torch.cos(11.0 * a[:, :1]).square()))
-    patch(runner.alg.model, "sample_base_action", lambda context: head.flow(noise_of(context), context))
+    patch(runner.alg.model, "sample_base_action", lambda context, _=None: head.flow(noise_of(context), context))
     patch(runner.alg, "_sample_improved", lambda context, base_action: head.kernel_mean(base_action, context))
 
 
