@@ -63,17 +63,15 @@ class BaseActionBaseline:
             Mean squared error of the last epoch. Shape: [].
         """
         pairs = torch.cat((inputs, advantages), dim=-1)
-        loss = torch.zeros((), device=pairs.device)
+        losses = []
         for _ in range(NUM_EPOCHS):
-            losses = []
             for batch in pairs[torch.randperm(len(pairs), device=pairs.device)].tensor_split(NUM_MINI_BATCHES):
                 error = nn.functional.mse_loss(self.network(batch[:, :-1]), batch[:, -1:])
                 self.optimizer.zero_grad()
                 error.backward()
                 self.optimizer.step()
                 losses.append(error.detach())
-            loss = torch.stack(losses).mean()
-        return loss
+        return torch.stack(losses[-NUM_MINI_BATCHES:]).mean()
 
     def state_dict(self) -> dict[str, Any]:
         """Return weights and optimizer."""
