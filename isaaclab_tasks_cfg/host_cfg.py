@@ -12,21 +12,25 @@ from typing import Any
 from isaaclab.utils import configclass
 from isaaclab_rl import rsl_rl as host
 
-from rsl_dpcppo.config import FlowFields
-from rsl_dpcppo.hosts.derivation import agent_sections, check_peer
-from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
+from rsl_dpcppo.algorithms.dpcppo.config import FlowFields
+from rsl_dpcppo.bridge.installed import generation
+from rsl_dpcppo.tasks.derivation import agent_sections, check_encoders
 
 FLOW_MODELS: dict[type, str]
 """DP-CPPO's model in the place of each of the host's, those of subclasses first."""
 
-if GENERATION == 3:
-    MODEL = "policy"
+MODEL = generation.MODEL_SECTION
+"""What a runner configuration calls the flow model."""
+
+IN_ONE = MODEL == "policy"
+"""Whether actor and critic are one model there."""
+
+if IN_ONE:
     FLOW_MODELS = {
         host.RslRlPpoActorCriticRecurrentCfg: "rsl_dpcppo.FlowActorCriticRecurrent",
         host.RslRlPpoActorCriticCfg: "rsl_dpcppo.FlowActorCritic",
     }
 else:
-    MODEL = "actor"
     FLOW_MODELS = {
         host.RslRlRNNModelCfg: "rsl_dpcppo.FlowRNNActor",
         host.RslRlCNNModelCfg: "rsl_dpcppo.FlowCNNActor",
@@ -46,17 +50,17 @@ def to_dpcppo(ppo: Any) -> Any:
     cfg = _with_models(ppo)
     model = getattr(cfg, MODEL)
     cfg = _derived(cfg, "dpcppo", class_name=FLOW_MODELS[_kind(model)])
-    widths = model.actor_hidden_dims if GENERATION == 3 else model.hidden_dims
+    widths = model.actor_hidden_dims if IN_ONE else model.hidden_dims
     set_networks(cfg, list(widths), model.activation, critic=False)
     return cfg
 
 
 def to_peer(ppo: Any, name: str) -> Any:
-    """Return a task's PPO configuration with another algorithm in PPO's place; see :mod:`rsl_dpcppo.hosts.agents`.
+    """Return a task's PPO configuration with another algorithm in PPO's place; see :mod:`rsl_dpcppo.tasks.agents`.
 
     Args:
         ppo: Runner configuration of the host, left as it is.
-        name: One of :data:`~rsl_dpcppo.hosts.agents.PEERS`.
+        name: Name of the algorithm.
 
     Returns:
         A runner configuration of the same class, whose runs go to a folder of their own.
@@ -65,10 +69,10 @@ def to_peer(ppo: Any, name: str) -> Any:
         ConfigError: If the task's PPO has memory, images or symmetry, which these algorithms do not know.
     """
     cfg = _with_models(ppo)
-    names = ("policy",) if GENERATION == 3 else ("actor", "critic")
-    check_peer(name, {section: getattr(cfg, section) for section in names}, cfg.algorithm)
+    names = ("policy",) if IN_ONE else ("actor", "critic")
+    check_encoders(name, {section: getattr(cfg, section) for section in names}, cfg.algorithm)
     # The host makes a distribution where the older field asks for one.
-    return _derived(cfg, name, **({} if GENERATION == 3 else {"distribution_cfg": None, "stochastic": False}))
+    return _derived(cfg, name, **({} if IN_ONE else {"distribution_cfg": None, "stochastic": False}))
 
 
 def _derived(cfg: Any, name: str, **model: Any) -> Any:
@@ -103,7 +107,7 @@ def set_networks(cfg: Any, hidden_dims: list[int], activation: str, critic: bool
 def _with_models(ppo: Any) -> Any:
     """Return a copy of a configuration, for 5.x with actor and critic and with the actor's distribution."""
     cfg = copy.deepcopy(ppo)
-    if GENERATION == 3:
+    if IN_ONE:
         return cfg
     if _is_missing(getattr(cfg, "actor", dataclasses.MISSING)):
         cfg.actor, cfg.critic = _models(cfg.policy)

@@ -3,14 +3,12 @@
 
 """Launching Isaac Lab 2.3's own train.py and play.py with our agents registered.
 
-Imports neither torch nor Isaac Lab: the simulator has to start first.
+One of the launchers that :mod:`rsl_dpcppo.cli.main` finds. Imports neither torch nor Isaac Lab: the simulator has to
+start first.
 """
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import os
 import runpy
 import sys
@@ -20,15 +18,16 @@ from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
+from rsl_dpcppo.errors import LaunchError
+from rsl_dpcppo.importing import when_imported
+
+TITLE = "Isaac Lab"
+"""What the list of tasks calls this host."""
+
 SCRIPTS = Path("scripts") / "reinforcement_learning" / "rsl_rl"
 """Folder of the RSL-RL scripts in an Isaac Lab checkout."""
 
 SUPPORTED = "Isaac Lab 2.3 (rsl-rl-lib 3.0.1 to 3.3); Isaac Lab 3.0 launches itself: isaaclab train --agent dpcppo"
-
-
-class LaunchError(Exception):
-    """Isaac Lab cannot be launched; the message says why and what to do."""
-
 
 INSTALL = (
     f"Supported: {SUPPORTED}. Install it as its documentation says, then run isaaclab.sh -p scripts/train.py, set "
@@ -36,18 +35,18 @@ INSTALL = (
 )
 
 
-def is_isaaclab_task(arguments: Sequence[str]) -> bool:
+def launches(arguments: Sequence[str]) -> bool:
     """Return whether a command line names a task of Isaac Lab: --task Isaac-Ant-v0 or --task=Isaac-Ant-v0."""
     tasks = [after for flag, after in pairwise(arguments) if flag == "--task"]
     tasks += [argument.partition("=")[2] for argument in arguments if argument.startswith("--task=")]
     return any(task.rpartition(":")[2].startswith("Isaac") for task in tasks)
 
 
-def run(script: str, arguments: Sequence[str]) -> None:
+def run(command: str, arguments: Sequence[str]) -> None:
     """Run an unmodified script of Isaac Lab as if it had been started by itself.
 
     Args:
-        script: "train.py" or "play.py".
+        command: "train" or "play".
         arguments: Command line, passed through but for --isaaclab-path.
 
     Raises:
@@ -55,11 +54,18 @@ def run(script: str, arguments: Sequence[str]) -> None:
     """
     path, rest = _take_path(list(arguments))
     checkout = find_checkout(path)
-    target = checkout / SCRIPTS / script
-    _when_imported("isaaclab_tasks", _register)
+    target = checkout / SCRIPTS / f"{command}.py"
+    when_imported("isaaclab_tasks", _register)
     sys.argv = [str(target), *rest]
     sys.path.insert(0, str(target.parent))  # where the script finds its own cli_args
     runpy.run_path(str(target), run_name="__main__")
+
+
+def list_tasks() -> tuple[list[tuple[str, str]], Callable[[], None]]:
+    """List Isaac Lab's tasks; see :func:`isaaclab_tasks_cfg.listing.list_isaaclab`."""
+    from isaaclab_tasks_cfg.listing import list_isaaclab
+
+    return list_isaaclab()
 
 
 def find_checkout(path: str | None) -> Path:
@@ -105,38 +111,7 @@ def _take_path(arguments: list[str]) -> tuple[str | None, list[str]]:
     return path, rest
 
 
-def _register() -> None:
-    import rsl_dpcppo  # noqa: F401  before RSL-RL's runner looks for the classes
+def _register(_: ModuleType) -> None:
     from isaaclab_tasks_cfg import register
 
     register()
-
-
-def _when_imported(name: str, action: Callable[[], None]) -> None:
-    """Do something right after a module has been imported for the first time.
-
-    The host's scripts offer no hook: they import their tasks once the simulator runs, and look an agent up at once.
-    """
-    sys.meta_path.insert(0, _AfterImport(name, action))
-
-
-class _AfterImport(importlib.abc.MetaPathFinder):
-    def __init__(self, name: str, action: Callable[[], None]) -> None:
-        self._name, self._action = name, action
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self._name:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def exec_module(module: ModuleType) -> None:
-                execute(module)
-                self._action()
-
-            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec

@@ -10,9 +10,10 @@ from contextlib import redirect_stdout
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from isaaclab_tasks_cfg import AGENTS, HOST_KEY, register
-from isaaclab_tasks_cfg.launch import INSTALL, LaunchError
-from isaaclab_tasks_cfg.paper import TASKS, base_id, find_paper_task
+from isaaclab_tasks_cfg import HOST_KEY, agent_names, register
+from isaaclab_tasks_cfg.launch import INSTALL
+from rsl_dpcppo.config.paper import ISAAC_TASKS, base_id, find_paper_task
+from rsl_dpcppo.errors import LaunchError
 
 
 def list_isaaclab() -> tuple[list[tuple[str, str]], Callable[[], None]]:
@@ -47,11 +48,13 @@ def list_isaaclab() -> tuple[list[tuple[str, str]], Callable[[], None]]:
             continue
         task = find_paper_task(task_id)
         stock = [f"{HOST_KEY} (stock PPO)"] if HOST_KEY in spec.kwargs else []
-        agents = ", ".join([*stock, *(name for name in AGENTS if name in spec.kwargs and _exists(spec.kwargs[name]))])
+        agents = ", ".join(
+            [*stock, *(name for name in agent_names() if name in spec.kwargs and _exists(spec.kwargs[name]))]
+        )
         remark = f"; paper's Table {task.dpcppo.table}" if task else ""
         rows.append((task_id, agents + remark if agents else "no RSL-RL agent that one could be derived from"))
     there = {base_id(task_id) for task_id, _ in rows}
-    rows += [(task.ids[0], f"not in isaaclab {found}; skipped") for task in TASKS if not there & set(task.ids)]
+    rows += [(task.ids[0], f"not in isaaclab {found}; skipped") for task in ISAAC_TASKS if not there & set(task.ids)]
     return rows, close
 
 

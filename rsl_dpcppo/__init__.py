@@ -4,40 +4,52 @@
 """Flow policies for RSL-RL: "Diffusion Policy through Conditional PPO" (DP-CPPO, arXiv 2603.04790).
 
 Name ``rsl_dpcppo.DPCPPO`` as the algorithm and ``rsl_dpcppo.FlowActor`` (rsl-rl-lib 5.x) or
-``rsl_dpcppo.FlowActorCritic`` (3.x) as the model in an RSL-RL configuration; nothing else changes. To compare with,
-there are ``GenPO``, ``FPO``, ``FPOPlusPlus`` and ``DPPO``, with ``GenPOActor``, ``FPOActor`` and ``DPPOActor``.
+``rsl_dpcppo.FlowActorCritic`` (3.x) as the model in an RSL-RL configuration; nothing else changes. Other algorithms,
+to compare with, are called alike: ``rsl_dpcppo.GenPO`` with ``GenPOActor``, and so on for each line of
+:mod:`rsl_dpcppo.algorithms.registry`.
 
-Raises:
-    ImportError: If rsl-rl-lib is missing or its version is not supported.
+Nothing is imported before it is asked for: ``rsl_dpcppo.flow`` takes torch alone, and Isaac Lab 2.3 starts its simulator
+before torch.
 """
 
-from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
+from __future__ import annotations
 
-if GENERATION == 3:
-    from rsl_dpcppo.policy import flow_actor_critic as _models
-    from rsl_dpcppo.policy.flow_actor_critic import (
-        DPPOActorCritic,
-        FlowActorCritic,
-        FlowActorCriticRecurrent,
-        FPOActorCritic,
-        GenPOActorCritic,
-    )
+import sys
+from importlib.util import find_spec
+from typing import Any
 
-    __all__ = ["DPPOActorCritic", "FPOActorCritic", "FlowActorCritic", "FlowActorCriticRecurrent", "GenPOActorCritic"]
-    if hasattr(_models, "FlowActorCriticCNN"):
-        from rsl_dpcppo.policy.flow_actor_critic import FlowActorCriticCNN
+from rsl_dpcppo.importing import when_imported
 
-        __all__ += ["FlowActorCriticCNN"]
-else:
-    from rsl_dpcppo.policy.flow_actor import DPPOActor, FlowActor, FlowCNNActor, FlowRNNActor, FPOActor, GenPOActor
-
-    __all__ = ["DPPOActor", "FPOActor", "FlowActor", "FlowCNNActor", "FlowRNNActor", "GenPOActor"]
-
-from rsl_dpcppo.algorithms.dpcppo import DPCPPO
-from rsl_dpcppo.algorithms.dppo import DPPO
-from rsl_dpcppo.algorithms.fpo import FPO
-from rsl_dpcppo.algorithms.fpopp import FPOPlusPlus
-from rsl_dpcppo.algorithms.genpo import GenPO
-
-__all__ += ["DPCPPO", "DPPO", "FPO", "FPOPlusPlus", "GenPO"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public class: an algorithm, a model, a configuration, or the runner.
+
+    Raises:
+        ImportError: If rsl-rl-lib is missing or its version is not supported.
+    """
+    if name == "__all__":
+        from rsl_dpcppo.bridge.public import public_names
+
+        return public_names()
+    if name.startswith("_") or find_spec(f"rsl_dpcppo.{name}"):  # a module, which is imported without this
+        raise AttributeError(f"module 'rsl_dpcppo' has no attribute '{name}'")
+    from rsl_dpcppo.bridge.public import find_public
+
+    found = find_public(name)
+    if found is None:
+        raise AttributeError(f"module 'rsl_dpcppo' has no attribute '{name}'")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """Return the names of the public classes too."""
+    from rsl_dpcppo.bridge.public import public_names
+
+    return [*globals(), *public_names()]
+
+
+# Runners of RSL-RL before 3.2 evaluate class names in their own namespace, where "rsl_dpcppo.DPCPPO" must mean this one.
+when_imported("rsl_rl.runners.on_policy_runner", lambda runner: setattr(runner, __name__, sys.modules[__name__]))

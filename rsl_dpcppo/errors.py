@@ -21,6 +21,10 @@ class ExportError(RuntimeError):
     """An exported policy does not act as the live one."""
 
 
+class LaunchError(RuntimeError):
+    """A host that launches itself cannot be launched here."""
+
+
 class NonFiniteError(FloatingPointError):
     """A loss became infinite or not a number."""
 

@@ -19,8 +19,7 @@ from torch import Tensor, nn
 
 from rsl_dpcppo.config import check_int, check_noise
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.policy.flow_model import FlowModel
-from rsl_dpcppo.policy.head import PolicyHead
+from rsl_dpcppo.learning.head import PolicyHead
 
 NOISE_INPUT = "input"
 """Noise setting of an export whose second input is the initial noise."""
@@ -48,7 +47,7 @@ class ExportedNoisePolicy(ExportedPolicy):
         return self.head.act(noise, self.normalizer(obs))
 
 
-def exported_policy(model: FlowModel, noise: str = "zero", policy: str = "", flow_steps: int = 0) -> Any:
+def exported_policy(model: Any, noise: str = "zero", policy: str = "", flow_steps: int = 0) -> Any:
     """Return a copy of the policy as one module, on the CPU and in evaluation mode.
 
     Args:
@@ -154,7 +153,7 @@ def latency(exported: ExportedPolicy, path: Path, num_calls: int = 300) -> float
 
 
 @torch.inference_mode()
-def largest_difference(model: FlowModel, exported: ExportedPolicy, path: Path) -> float:
+def largest_difference(model: Any, exported: ExportedPolicy, path: Path) -> float:
     """Compare a file with the live model on random observations, in batches of several sizes.
 
     Args:

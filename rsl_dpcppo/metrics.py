@@ -1,13 +1,12 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""What is measured while training, beside the losses."""
+"""What is measured of a policy and of a run, beside losses and returns."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -50,36 +49,14 @@ def share_entropy(shares: Tensor) -> Tensor:
     return -torch.special.xlogy(shares, shares).sum()
 
 
-class Stopwatch:
-    """Adds up the time of named phases without waiting for the device.
+def peak_memory(device: str) -> float | None:
+    """Return the most memory in use so far in MiB: torch's on a GPU, else the process's resident size.
 
-    On CUDA it records events and asks for the times only when they are read, once an iteration.
+    None where the system does not tell the resident size; Linux does.
     """
-
-    def __init__(self, device: torch.device) -> None:
-        """Start with no phases, on a device."""
-        self._cuda = device.type == "cuda"
-        self._seconds: dict[str, float] = {}
-        self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Time what happens inside the ``with`` block, under a name."""
-        if self._cuda:
-            start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            start.record()
-            yield
-            end.record()
-            self._events.append((name, start, end))
-        else:
-            began = time.perf_counter()
-            yield
-            self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - began
-
-    def read(self) -> dict[str, float]:
-        """Return the seconds of each phase since the last reading, and start again."""
-        for name, start, end in self._events:
-            end.synchronize()
-            self._seconds[name] = self._seconds.get(name, 0.0) + start.elapsed_time(end) / 1000.0
-        seconds, self._seconds, self._events = self._seconds, {}, []
-        return seconds
+    if torch.device(device).type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    # Not what getrusage says: there a process starts from the peak of the one that started it.
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.is_file() else None
+    return int(found[1]) / 2**10 if found else None

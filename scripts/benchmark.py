@@ -1,12 +1,11 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Measure DP-CPPO beside stock PPO: python scripts/benchmark.py [--task ant] [--num_envs 4096] [--quick]."""
+"""Measure an iteration beside one of stock PPO: python scripts/benchmark.py --quick. The same as rsl-dpcppo benchmark."""
 
 import sys
 
-from rsl_dpcppo.cli.benchmark import benchmark
-from rsl_dpcppo.cli.commands import guarded
+from rsl_dpcppo.cli.main import run
 
 if __name__ == "__main__":
-    sys.exit(guarded(benchmark))
+    sys.exit(run("benchmark"))

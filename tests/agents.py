@@ -10,15 +10,15 @@ import tempfile
 from typing import Any
 
 import torch
+from rsl_dpcppo.hosts.agents import to_peer
+from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
+from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
 from rsl_rl.env import VecEnv
 from rsl_rl.runners import OnPolicyRunner
 from tensordict import TensorDict
 from torch import Tensor
 
 from rsl_dpcppo.config import AgentCfg, DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg, NetworkCfg
-from rsl_dpcppo.hosts.agents import to_peer
-from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
-from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
 
 LOGS = tempfile.TemporaryDirectory(prefix="rsl_dpcppo_test_")
 

@@ -16,6 +16,11 @@ from typing import Any, get_type_hints
 import pytest
 import rsl_rl.algorithms
 from omegaconf import OmegaConf
+from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
+from rsl_dpcppo.hosts.embedded.tasks import TASKS
+from rsl_dpcppo.hosts.registry import find_task
+from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
+from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
 from rsl_rl.runners import OnPolicyRunner
 
 from rsl_dpcppo.cli.arguments import add_run_arguments, make_parser, parse
@@ -33,12 +38,7 @@ from rsl_dpcppo.config import (
     PPORunnerCfg,
     check_noise,
 )
-from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.hosts.embedded.tasks import TASKS
-from rsl_dpcppo.hosts.registry import find_task
-from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
-from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
 
 NAN, INFINITY = float("nan"), float("inf")
 

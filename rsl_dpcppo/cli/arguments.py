@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import torch
 
-from rsl_dpcppo.config import INFERENCE_POLICIES
+from rsl_dpcppo.algorithms.dpcppo.config import INFERENCE_POLICIES
 from rsl_dpcppo.errors import ConfigError, did_you_mean
 
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from rsl_dpcppo.config import AgentCfg
+from rsl_dpcppo.algorithms.registry import ALGORITHMS
+from rsl_dpcppo.bridge.train_cfg import class_names
+from rsl_dpcppo.config import PPORunnerCfg, RunnerCfg
 from rsl_dpcppo.errors import ConfigError, did_you_mean
 
 _UNREADABLE = (OmegaConfBaseException, YAMLError, TypeError, UnicodeDecodeError)
@@ -61,13 +63,15 @@ def _explain(cfg: DictConfig, key: str, error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def save_agent(cfg: AgentCfg, run: Path) -> None:
-    """Write params/agent.yaml into a run's folder."""
+def save_agent(cfg: RunnerCfg, run: Path) -> None:
+    """Write params/agent.yaml into a run's folder. It names the algorithm's class, as RSL-RL's dictionary does."""
     (run / "params").mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.structured(cfg), run / "params" / "agent.yaml")
+    saved: Any = OmegaConf.to_container(OmegaConf.structured(cfg))
+    saved["algorithm"] = {"class_name": class_names(cfg.name)[0], **saved["algorithm"]}
+    OmegaConf.save(OmegaConf.create(saved), run / "params" / "agent.yaml")
 
 
-def load_agent(run: Path) -> AgentCfg | None:
+def load_agent(run: Path) -> RunnerCfg | None:
     """Read params/agent.yaml of a run's folder; None if there is none.
 
     Raises:
@@ -83,22 +87,31 @@ def load_agent(run: Path) -> AgentCfg | None:
             raise ConfigError(
                 f"'{path}' does not hold an agent of this package: it lacks one of {', '.join(sections)}."
             )
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(_kind(saved)), saved))  # type: ignore[return-value]
+        kind = _kind(saved, path)
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), saved))  # type: ignore[return-value]
     except _UNREADABLE as error:
         raise ConfigError(f"'{path}' does not hold an agent of this package: {str(error).splitlines()[0]}") from None
 
 
-def _kind(saved: DictConfig) -> type[AgentCfg]:
-    """Return the class of a saved agent: that which has the saved fields, and the fewest others.
+def _kind(saved: DictConfig, path: Path) -> type[RunnerCfg]:
+    """Return the class of a saved agent, and take its algorithm's name out."""
+    name = saved.algorithm.pop("class_name", None)
+    kinds = {"PPO": PPORunnerCfg, **{f"rsl_dpcppo.{line.class_name}": line.runner_cfg for line in ALGORITHMS.values()}}
+    if name is None:
+        return _resembling(saved, list(kinds.values()))
+    if name not in kinds:
+        raise ConfigError(f"'{path}' names the algorithm {name}; this package has {', '.join(kinds)}.")
+    return kinds[name]
 
-    A run of an older release may lack some.
-    """
 
-    def distance(kind: type[AgentCfg]) -> int:
+def _resembling(saved: DictConfig, kinds: list[type[RunnerCfg]]) -> type[RunnerCfg]:
+    """Return the class of an agent of a release that did not save its name: that which has its fields, and fewest others."""
+
+    def distance(kind: type[RunnerCfg]) -> int:
         cfg = OmegaConf.structured(kind)
         return sum(len({*saved[section]} ^ {*cfg[section]}) for section in ("actor", "algorithm"))
 
-    return min(get_args(AgentCfg), key=distance)
+    return min(kinds, key=distance)
 
 
 def load_env(run: Path, cfg: Cfg) -> Cfg:

@@ -14,13 +14,14 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
+from rsl_dpcppo.algorithms.registry import ALGORITHMS
+from rsl_dpcppo.bridge.runner import Runner
+from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
 from rsl_dpcppo.checkpoint import find_checkpoint
 from rsl_dpcppo.cli.run_cfg import load_agent, load_env, override
-from rsl_dpcppo.config import AgentCfg, DPCPPORunnerCfg, PPORunnerCfg, check_choice
+from rsl_dpcppo.config import PPORunnerCfg, RunnerCfg, check_choice
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.hosts.rsl_rl.runner import Runner
-from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
-from rsl_dpcppo.hosts.task import Policy, Task
+from rsl_dpcppo.tasks.task import Policy, Task
 
 LOG_ROOT = Path("logs") / "rsl_rl"
 """Folder of all experiments, below the working directory."""
@@ -37,12 +38,12 @@ class Trained:
     """A run that was loaded to act."""
 
     runner: Runner
-    cfg: AgentCfg
+    cfg: RunnerCfg
     env_cfg: Any
     checkpoint: Path
 
 
-def new_run(cfg: AgentCfg) -> Path:
+def new_run(cfg: RunnerCfg) -> Path:
     """Make the folder logs/rsl_rl/<experiment>/<date_time>[_run_name], which no other run has."""
     name = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S") + (f"_{cfg.run_name}" if cfg.run_name else "")
     folder, number = LOG_ROOT / cfg.experiment_name / name, 1
@@ -67,12 +68,12 @@ def find(experiment_name: str, args: argparse.Namespace) -> Path:
     return find_checkpoint(LOG_ROOT / experiment_name, **{key: name for key, name in names.items() if name})
 
 
-def make_env(task: Task, env_cfg: Any, cfg: AgentCfg, device: str) -> Any:
+def make_env(task: Task, env_cfg: Any, cfg: RunnerCfg, device: str) -> Any:
     """Make a task's environment with the number of environments and the seed of an agent's configuration."""
     return task.make_env(env_cfg, cfg.num_envs, device, cfg.seed)
 
 
-def build(cfg: AgentCfg, env: Any, device: str, run: Path | None) -> Runner:
+def build(cfg: RunnerCfg, env: Any, device: str, run: Path | None) -> Runner:
     """Build RSL-RL's runner with fresh networks, which depend on the seed alone."""
     torch.manual_seed(cfg.seed)
     return Runner(env, to_rsl_rl(cfg), log_dir=str(run) if run else None, device=device)
@@ -107,7 +108,7 @@ def load(task: Task, args: argparse.Namespace, overrides: dict[str, list[str]], 
 
 
 def make_policies(
-    runner: Runner, cfg: AgentCfg, noise: str | None = None, only: str | None = None
+    runner: Runner, cfg: RunnerCfg, noise: str | None = None, only: str | None = None
 ) -> dict[str, Policy]:
     """Return the inference policies of a trained agent by name.
 
@@ -118,26 +119,33 @@ def make_policies(
             and zero noise, as policies of their own, unless the configuration has a seed.
         only: The one inference policy to return, by default all.
     """
-    act = runner.get_inference_policy(runner.device)
+    act, title = runner.get_inference_policy(runner.device), title_of(cfg)
     if isinstance(cfg, PPORunnerCfg):
-        return {cfg.title: act}
+        return {title: Policy(act, title)}
     head = runner.alg.model.head
     if only is not None:
         check_choice("--policy", only, head.policies)
 
-    def make(kind: str, noise: str) -> Policy:
+    def make(kind: str, noise: str, caption: str) -> Policy:
         def policy(observations: TensorDict) -> torch.Tensor:
             head.set_inference(kind, noise)
             return act(observations)
 
-        return policy
+        return Policy(policy, caption)
 
-    if isinstance(cfg, DPCPPORunnerCfg):
-        noise = noise or cfg.actor.inference_noise
-        return {name: make(kind, noise) for kind, name in POLICY_NAMES.items() if only in (None, kind)}
-    if noise is None and cfg.actor.inference_noise.isdigit():
-        noise = cfg.actor.inference_noise
+    actor: Any = cfg.actor
+    if len(head.policies) > 1:
+        noise = noise or actor.inference_noise
+        captions = {"flow_residual": title, "flow": "" if only is None else f"{title}, flow alone"}
+        return {name: make(kind, noise, captions[kind]) for kind, name in POLICY_NAMES.items() if only in (None, kind)}
+    if noise is None and actor.inference_noise.isdigit():
+        noise = actor.inference_noise
     if noise is not None:
-        return {cfg.title: make("flow", noise)}
-    # Which of the two a paper means by its policy differs, and much depends on it.
-    return {cfg.title: make("flow", "random"), f"{cfg.title}, zero noise": make("flow", "zero")}
+        return {title: make("flow", noise, title)}
+    # Which of the two a paper means by its policy differs, and much depends on it. A picture shows what is random.
+    return {title: make("flow", "random", title), f"{title}, zero noise": make("flow", "zero", "")}
+
+
+def title_of(cfg: RunnerCfg) -> str:
+    """Return what tables and pictures call an agent's algorithm."""
+    return ALGORITHMS[cfg.name].title if cfg.name in ALGORITHMS else "Gaussian PPO"

@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.hosts.task import Film
+from rsl_dpcppo.tasks.task import Film
 
 
 def write_video(film: Film, path: Path) -> None:

@@ -1,72 +1,32 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Typed configuration of every agent: one module an algorithm.
+"""What the configurations of all agents share: RSL-RL's fields, the learners' own, their checks, and the paper's tables.
 
-:func:`rsl_dpcppo.hosts.rsl_rl.train_cfg.to_rsl_rl` makes a configuration the dictionary that RSL-RL's runner takes.
+The fields of one algorithm stand in its folder below :mod:`rsl_dpcppo.algorithms`.
 """
 
-from rsl_dpcppo.config.checks import check_choice, check_int, check_noise
-from rsl_dpcppo.config.dpcppo import (
-    INFERENCE_POLICIES,
-    DPCPPOAlgorithmCfg,
-    DPCPPOFields,
-    DPCPPORunnerCfg,
-    FlowActorCfg,
-    FlowFields,
+from rsl_dpcppo.config.checks import ACTIVATIONS, check_choice, check_int, check_noise
+from rsl_dpcppo.config.learner import LearnerFields, SampledModelFields
+from rsl_dpcppo.config.ppo import (
+    PPO_FIELDS,
+    GaussianActorCfg,
+    NetworkCfg,
+    PPOAlgorithmCfg,
+    PPORunnerCfg,
+    RunnerCfg,
 )
-from rsl_dpcppo.config.dppo import DPPOActorCfg, DPPOAlgorithmCfg, DPPOFields, DPPOModelFields, DPPORunnerCfg
-from rsl_dpcppo.config.fpo import (
-    FPOActorCfg,
-    FPOAlgorithmCfg,
-    FPOFields,
-    FPOModelFields,
-    FPOPlusPlusActorCfg,
-    FPOPlusPlusAlgorithmCfg,
-    FPOPlusPlusFields,
-    FPOPlusPlusRunnerCfg,
-    FPORunnerCfg,
-)
-from rsl_dpcppo.config.genpo import GenPOActorCfg, GenPOAlgorithmCfg, GenPOFields, GenPOModelFields, GenPORunnerCfg
-from rsl_dpcppo.config.learner import LearnerFields
-from rsl_dpcppo.config.ppo import GaussianActorCfg, NetworkCfg, PPOAlgorithmCfg, PPORunnerCfg, RunnerCfg
-
-AgentCfg = PPORunnerCfg | DPCPPORunnerCfg | GenPORunnerCfg | FPORunnerCfg | FPOPlusPlusRunnerCfg | DPPORunnerCfg
-"""Configuration of an agent."""
 
 __all__ = [
-    "INFERENCE_POLICIES",
-    "AgentCfg",
-    "DPCPPOAlgorithmCfg",
-    "DPCPPOFields",
-    "DPCPPORunnerCfg",
-    "DPPOActorCfg",
-    "DPPOAlgorithmCfg",
-    "DPPOFields",
-    "DPPOModelFields",
-    "DPPORunnerCfg",
-    "FPOActorCfg",
-    "FPOAlgorithmCfg",
-    "FPOFields",
-    "FPOModelFields",
-    "FPOPlusPlusActorCfg",
-    "FPOPlusPlusAlgorithmCfg",
-    "FPOPlusPlusFields",
-    "FPOPlusPlusRunnerCfg",
-    "FPORunnerCfg",
-    "FlowActorCfg",
-    "FlowFields",
+    "ACTIVATIONS",
+    "PPO_FIELDS",
     "GaussianActorCfg",
-    "GenPOActorCfg",
-    "GenPOAlgorithmCfg",
-    "GenPOFields",
-    "GenPOModelFields",
-    "GenPORunnerCfg",
     "LearnerFields",
     "NetworkCfg",
     "PPOAlgorithmCfg",
     "PPORunnerCfg",
     "RunnerCfg",
+    "SampledModelFields",
     "check_choice",
     "check_int",
     "check_noise",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 from rsl_dpcppo.config.checks import check_activation, check_choice, check_float, check_int, check_widths
@@ -101,15 +101,29 @@ class PPOAlgorithmCfg:
         check_choice("schedule", self.schedule, ("adaptive", "fixed"))
 
 
+TASK_FIELDS = (
+    "gamma",
+    "lam",
+    "value_loss_coef",
+    "use_clipped_value_loss",
+    "max_grad_norm",
+    "normalize_advantage_per_mini_batch",
+)
+"""Fields of PPO that belong to the task rather than to the algorithm."""
+
+PPO_FIELDS = tuple(x.name for x in fields(PPOAlgorithmCfg))
+"""All fields of PPO."""
+
+
 @dataclass
 class RunnerCfg:
     """RSL-RL's on-policy runner. Names and meanings are RSL-RL's and Isaac Lab's."""
 
-    classes: ClassVar[tuple[str, str]]
-    """Algorithm and actor model, by the names that RSL-RL 5.x builds them from."""
+    name: ClassVar[str]
+    """Name of the algorithm, by which the registry of the algorithms knows it."""
 
-    title: ClassVar[str]
-    """Name of the algorithm in tables and pictures."""
+    task_fields: ClassVar[tuple[str, ...]] = TASK_FIELDS
+    """Fields of PPO in which an agent follows its task; the others are its paper's."""
 
     seed: int = 42
     """Seed of the networks, the sampling and the environment."""
@@ -141,6 +155,15 @@ class RunnerCfg:
     neptune_project: str = "rsl_dpcppo"
     """Project of the runs at Neptune."""
 
+    actor: NetworkCfg = field(default_factory=NetworkCfg)
+    """The policy."""
+
+    critic: NetworkCfg = field(default_factory=NetworkCfg)
+    """The value function."""
+
+    algorithm: PPOAlgorithmCfg = field(default_factory=PPOAlgorithmCfg)
+    """The algorithm."""
+
     def __post_init__(self) -> None:
         """Check types and ranges."""
         for name in ("num_envs", "num_steps_per_env", "max_iterations", "save_interval"):
@@ -152,9 +175,7 @@ class RunnerCfg:
 class PPORunnerCfg(RunnerCfg):
     """Stock Gaussian PPO of RSL-RL."""
 
-    classes: ClassVar[tuple[str, str]] = ("PPO", "MLPModel")
-    title: ClassVar[str] = "Gaussian PPO"
+    name: ClassVar[str] = "ppo"
+    task_fields: ClassVar[tuple[str, ...]] = PPO_FIELDS
 
     actor: GaussianActorCfg = field(default_factory=GaussianActorCfg)
-    critic: NetworkCfg = field(default_factory=NetworkCfg)
-    algorithm: PPOAlgorithmCfg = field(default_factory=PPOAlgorithmCfg)

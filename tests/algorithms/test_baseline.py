@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
-
 from rsl_dpcppo.algorithms.baseline import BaseActionBaseline
 from rsl_dpcppo.algorithms.objective import standardized
+from torch import Tensor
 
 
 def rollout(num_samples: int = 4096) -> tuple[Tensor, Tensor, Tensor]:

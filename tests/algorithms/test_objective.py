@@ -10,9 +10,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from torch.distributions import Independent, Normal, kl_divergence
-
 from rsl_dpcppo.algorithms.objective import (
     adapted_learning_rate,
     clipped_surrogate,
@@ -22,6 +19,8 @@ from rsl_dpcppo.algorithms.objective import (
     score_regularization,
     value_loss,
 )
+from torch import Tensor
+from torch.distributions import Independent, Normal, kl_divergence
 
 
 def random_std(*shape: int) -> Tensor:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from rsl_dpcppo.benchmark.measure import PHASES, Learner, OperatorCounter, minimum_gigaflops, peak_memory
 from rsl_dpcppo.benchmark.workload import SHAPES, Shape, SyntheticEnv, make_agent
+from rsl_dpcppo.hosts.agents import PEERS, to_peer, to_ppo
+
 from rsl_dpcppo.cli.benchmark import benchmark
 from rsl_dpcppo.config import DPCPPORunnerCfg
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.hosts.agents import PEERS, to_peer, to_ppo
 
 SMALL = Shape("Isaac-Ant", 5, 3)
 

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from rsl_dpcppo.hosts.registry import find_task
 
 from rsl_dpcppo.cli import commands as cli
 from rsl_dpcppo.cli.runs import new_run
 from rsl_dpcppo.errors import CheckpointError, ConfigError
-from rsl_dpcppo.hosts.registry import find_task
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 TINY = [

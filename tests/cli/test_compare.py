@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from torch.utils.tensorboard import SummaryWriter
-
-from rsl_dpcppo.cli.compare import compare
 from rsl_dpcppo.cli.curves import draw, write_csv
 from rsl_dpcppo.cli.results import Curve, Evaluation, Result, confidence_interval, interquartile_mean, read_result
 from rsl_dpcppo.cli.table import format_table
+from torch.utils.tensorboard import SummaryWriter
+
+from rsl_dpcppo.cli.compare import compare
 from rsl_dpcppo.errors import ConfigError
 
 TRAIN = Path(__file__).parents[2] / "scripts" / "train.py"

@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tensordict import TensorDict
-
 from rsl_dpcppo.envs.multi_goal import (
     DISTANCE_COST,
     GOALS,
@@ -25,6 +23,8 @@ from rsl_dpcppo.envs.multi_goal import (
     optimal_return,
 )
 from rsl_dpcppo.envs.multi_goal_report import OUTCOMES, Policy, draw, evaluate, format_table, rollout
+from tensordict import TensorDict
+
 from rsl_dpcppo.errors import ConfigError
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 from agents import make_runner
-
 from rsl_dpcppo.envs.two_modes import TwoModesCfg, TwoModesEnv, mode_shares, report, reward
-from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.hosts.embedded.tasks import two_modes_dpcppo_modes
 from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
+
+from rsl_dpcppo.errors import ConfigError
 
 MODES = torch.tensor([0.6, -1.2])
 

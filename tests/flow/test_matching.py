@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rsl_dpcppo.flow.sampler import FlowSampler
 from torch import Tensor, nn
 
 from rsl_dpcppo.flow.matching import (
@@ -24,7 +25,6 @@ from rsl_dpcppo.flow.matching import (
     interpolate,
     update_ema,
 )
-from rsl_dpcppo.flow.sampler import FlowSampler
 from rsl_dpcppo.flow.velocity import VelocityField
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rsl_dpcppo.flow.sampler import FlowSampler
 from torch import Tensor, nn
 
-from rsl_dpcppo.flow.sampler import FlowSampler
 from rsl_dpcppo.flow.velocity import VelocityField
 
 

@@ -14,14 +14,14 @@ import pytest
 import torch
 from agents import agent_dict, flat_parameters, make_runner, small_agent, small_peer
 from recorded_graph import RecordedGraph
-from torch import Tensor
-
-from rsl_dpcppo import compilation
-from rsl_dpcppo.algorithms import flow_ppo
 from rsl_dpcppo.compilation import Compiled, resolve_mode
 from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
 from rsl_dpcppo.hosts.agents import PEERS
 from rsl_dpcppo.hosts.rsl_rl.runner import Runner
+from torch import Tensor
+
+from rsl_dpcppo import compilation
+from rsl_dpcppo.algorithms import flow_ppo
 
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -18,9 +18,9 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 from agents import agent_dict, collect, flat_parameters, make_runner, small_agent, small_peer
+from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
 from torch import Tensor
 
-from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
 from rsl_dpcppo.flow import matching
 
 NUM_ENVS = 16

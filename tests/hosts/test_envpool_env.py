@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from agents import make_runner, rollout, same, small_agent
-
-from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPORunnerCfg
-from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.hosts import box_space
 from rsl_dpcppo.hosts.envpool.env import EnvPoolEnv, EnvPoolEnvCfg, check_installed, task_ids
 from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
+
+from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPORunnerCfg
+from rsl_dpcppo.errors import ConfigError
 
 envpool = pytest.importorskip("envpool", minversion="1.2")
 

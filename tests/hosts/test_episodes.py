@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 import torch
+from rsl_dpcppo.hosts.episodes import evaluate, report, run_episodes
 from tensordict import TensorDict
 from torch import Tensor
-
-from rsl_dpcppo.hosts.episodes import evaluate, report, run_episodes
 
 
 class Countdown:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from agents import make_runner, rollout, same, small_agent
-
-from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPORunnerCfg
-from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.hosts import box_space
 from rsl_dpcppo.hosts.gymnasium import env as module
 from rsl_dpcppo.hosts.gymnasium.env import GymnasiumEnv, GymnasiumEnvCfg, check_installed, film, task_ids
 from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
+
+from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPORunnerCfg
+from rsl_dpcppo.errors import ConfigError
 
 gymnasium = pytest.importorskip("gymnasium", minversion="1.1")
 Box = gymnasium.spaces.Box

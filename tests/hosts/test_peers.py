@@ -15,15 +15,15 @@ import pytest
 import torch
 from agents import Bandit, actor_section, agent_dict, collect, flat_parameters, make_runner, small_agent, small_peer
 from packaging.version import Version
-
-from rsl_dpcppo import export as exporting
 from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
-from rsl_dpcppo.errors import CheckpointError, ConfigError
 from rsl_dpcppo.hosts.agents import PEERS
 from rsl_dpcppo.hosts.rsl_rl.batch import MiniBatch
 from rsl_dpcppo.hosts.rsl_rl.installed import build_policy
 from rsl_dpcppo.hosts.rsl_rl.runner import Runner
 from rsl_dpcppo.hosts.rsl_rl.version import GENERATION, VERSION
+
+from rsl_dpcppo import export as exporting
+from rsl_dpcppo.errors import CheckpointError, ConfigError
 
 every_peer = pytest.mark.parametrize("name", list(PEERS))
 

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 import torch
 from agents import Bandit, actor_section, agent_dict, collect, flat_parameters, make_runner, small_agent
+from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
+from rsl_dpcppo.envs.multi_goal_report import evaluate
+from rsl_dpcppo.hosts.rsl_rl.runner import Runner
+from rsl_dpcppo.hosts.rsl_rl.version import GENERATION, VERSION
+from rsl_dpcppo.policy.kernel_model import BASE_ACTION
 from rsl_rl.runners import OnPolicyRunner
 from tensordict import TensorDict
 from torch import Tensor
 
 import rsl_dpcppo
-from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
-from rsl_dpcppo.envs.multi_goal_report import evaluate
 from rsl_dpcppo.errors import CheckpointError, ConfigError, NonFiniteError
-from rsl_dpcppo.hosts.rsl_rl.runner import Runner
-from rsl_dpcppo.hosts.rsl_rl.version import GENERATION, VERSION
-from rsl_dpcppo.policy.kernel_model import BASE_ACTION
 
 FLOW_RECURRENT = "rsl_dpcppo.FlowActorCriticRecurrent" if GENERATION == 3 else "rsl_dpcppo.FlowRNNActor"
 FLOW_CNN = "rsl_dpcppo.FlowActorCriticCNN" if GENERATION == 3 else "rsl_dpcppo.FlowCNNActor"

@@ -14,10 +14,9 @@ import onnxruntime
 import pytest
 import torch
 from agents import Bandit, agent_dict, make_runner
-from torch import Tensor, nn
-
 from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
 from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
+from torch import Tensor, nn
 
 TOLERANCE = 1e-5
 

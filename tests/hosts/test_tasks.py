@@ -10,12 +10,12 @@ import importlib.util
 from typing import Any
 
 import pytest
-
-from rsl_dpcppo.config import DPCPPORunnerCfg, PPOAlgorithmCfg, PPORunnerCfg
-from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.hosts.agents import to_ppo
 from rsl_dpcppo.hosts.envpool.tasks import PORTS
 from rsl_dpcppo.hosts.registry import find_task
+
+from rsl_dpcppo.config import DPCPPORunnerCfg, PPOAlgorithmCfg, PPORunnerCfg
+from rsl_dpcppo.errors import ConfigError
 
 # Table 14 of the paper, row by row: the value of every task but the ones in brackets.
 TABLE_14: dict[str, tuple[Any, dict[str, Any]]] = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError
 
 import pytest
-
 from rsl_dpcppo.hosts.rsl_rl import version
 
 

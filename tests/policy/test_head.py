@@ -11,11 +11,11 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from rsl_dpcppo.policy.head import FlowHead, residual_width
 from torch import Tensor, nn
 
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.flow.velocity import VelocityField
-from rsl_dpcppo.policy.head import FlowHead, residual_width
 
 CONTEXT_DIM, NUM_ACTIONS = 5, 3
 

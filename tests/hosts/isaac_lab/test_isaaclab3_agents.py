@@ -18,12 +18,12 @@ import pytest
 import torch
 import yaml
 from agents import make_runner
-
-from rsl_dpcppo.cli import commands as cli
 from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
-from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.hosts.agents import PEERS
 from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
+
+from rsl_dpcppo.cli import commands as cli
+from rsl_dpcppo.errors import ConfigError
 
 if GENERATION != 5:
     pytest.skip("Isaac Lab 3.0 runs with RSL-RL 5.x", allow_module_level=True)

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from agents import Bandit, make_runner
+from isaaclab_tasks_cfg.paper import base_id, find_paper_task
+from rsl_dpcppo.hosts import agents
 
 from isaaclab_tasks_cfg import AGENTS, HOST_KEY, PEERS, register
-from isaaclab_tasks_cfg.paper import base_id, find_paper_task
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.hosts import agents
 
 sys.path.insert(0, str(Path(__file__).parent))
 import fakes

@@ -16,7 +16,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"

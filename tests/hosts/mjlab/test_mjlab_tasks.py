@@ -18,11 +18,11 @@ pytest.importorskip("mjlab")
 
 from mjlab.rl import RslRlBaseRunnerCfg, RslRlModelCfg, RslRlOnPolicyRunnerCfg, RslRlPpoAlgorithmCfg
 from mjlab.tasks import registry
-
-from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.hosts.agents import PEERS, TASK_FIELDS
 from rsl_dpcppo.hosts.mjlab import entry_point, tasks
 from rsl_dpcppo.hosts.mjlab.agent_cfg import to_dpcppo, to_peer
+
+from rsl_dpcppo.errors import ConfigError
 
 STOCK = {
     "Mjlab-Cartpole-Balance",

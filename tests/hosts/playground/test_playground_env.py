@@ -21,14 +21,14 @@ import jax
 import numpy as np
 import playground_stub as stub
 from agents import agent_dict, make_runner, small_agent
-from torch import Tensor
-
-from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPORunnerCfg
-from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.hosts.playground import env as bridge
 from rsl_dpcppo.hosts.playground import install
 from rsl_dpcppo.hosts.playground.env import PlaygroundEnv, PlaygroundEnvCfg, check_installed, film, task_names
 from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
+from torch import Tensor
+
+from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPORunnerCfg
+from rsl_dpcppo.errors import ConfigError
 
 JAX = PlaygroundEnvCfg(impl="jax")
 

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What building a flow model takes in both generations: its fields, and a look at what the environment offers."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+from tensordict import TensorDict
+from torch import Tensor
+
+from rsl_dpcppo.errors import ConfigError
+
+
+def split_fields(fields_class: Any, fields: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Split a model's fields into ours, checked, and the host's."""
+    ours = {name: value for name, value in fields.items() if name in fields_class.__dataclass_fields__}
+    return fields_class(**ours), {name: value for name, value in fields.items() if name not in ours}
+
+
+def check_observations(
+    observations: TensorDict, groups: list[str], num_actions: int, *, stored_name: str, images_allowed: bool
+) -> None:
+    """Check what the environment offers against what a flow model can take.
+
+    Args:
+        observations: Observation groups.
+        groups: Names of those that the model sees.
+        num_actions: Width of the action.
+        stored_name: Name of what the rollout stores beside the groups.
+        images_allowed: Whether the model takes images.
+
+    Raises:
+        ConfigError: If the action space is not continuous, a group has an unusable shape, or a name is taken.
+    """
+    # Some environments count in NumPy's integers.
+    if not isinstance(num_actions, numbers.Integral) or num_actions < 1:
+        raise ConfigError(
+            f"num_actions is {num_actions!r}; a flow policy needs a continuous action space with at least one "
+            "dimension. Discrete actions cannot be trained with it."
+        )
+    if stored_name in observations:
+        raise ConfigError(
+            f"The environment has an observation group '{stored_name}', a name that the algorithm uses itself. "
+            "Rename it."
+        )
+    for group in groups:
+        if group in observations and len(observations[group].shape) > 2 and not images_allowed:
+            shape = list(observations[group].shape)
+            raise ConfigError(
+                f"Observation group '{group}' has shape {shape}, an image. This model takes vectors of shape "
+                "[num_envs, size]; use the convolutional one: rsl_dpcppo.FlowCNNActor (rsl-rl-lib 5.x) or "
+                "rsl_dpcppo.FlowActorCriticCNN (rsl-rl-lib 3.3)."
+            )
+
+
+def spread(actions: Tensor) -> Tensor:
+    """Return the standard deviation of actions over the environments, repeated. Shape: [num_envs, num_actions]."""
+    return actions.std(dim=0, correction=0).expand_as(actions)

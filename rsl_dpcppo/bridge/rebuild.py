@@ -1,0 +1,63 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Policies rebuilt from their checkpoints, without the environments that they were trained in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from rsl_dpcppo.algorithms.registry import ALGORITHMS
+from rsl_dpcppo.bridge.installed import generation
+from rsl_dpcppo.bridge.public import find_class, model_name
+from rsl_dpcppo.errors import ConfigError
+
+
+def build_model(agent: dict[str, Any], checkpoint: dict[str, Any]) -> Any:
+    """Return the flow model of a checkpoint, whose shapes the weights tell, in evaluation mode.
+
+    Args:
+        agent: The agent's dictionary, as in a run's params/agent.yaml.
+        checkpoint: What the runner saved.
+
+    Raises:
+        ConfigError: If the agent is no flow policy over vector observations.
+    """
+    fields = dict(agent.get(generation.MODEL_SECTION) or {})
+    kind = _find_exportable(fields.pop("class_name", None))
+    # One override of the algorithm's reaches the solver in both generations; see DPCPPOFields.
+    fields["flow_steps"] = (agent.get("algorithm") or {}).get("flow_steps") or fields.get(
+        "flow_steps", kind.fields_class().flow_steps
+    )
+    state = generation.policy_state(checkpoint)
+    time_features = fields.get("flow_time_features", kind.policy_class.default_time_features())
+    model = generation.rebuild_model(kind, fields, state, _policy_shape(state, time_features))
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _find_exportable(class_name: str | None) -> Any:
+    """Return the class of a model that can be rebuilt from its weights."""
+    names = list(dict.fromkeys(f"rsl_dpcppo.{model_name(algorithm)}" for algorithm in ALGORITHMS.values()))
+    if class_name not in names:
+        raise ConfigError(
+            f"The run's params/agent.yaml names the model {class_name}; with the installed RSL-RL only "
+            f"{', '.join(names)} can be exported without their environment. Use the host's own exporter for others."
+        )
+    return find_class(class_name.rpartition(".")[2])
+
+
+def _policy_shape(state: dict[str, Tensor], time_features: int) -> tuple[int, int]:
+    """Return (num_obs, num_actions) of a policy over vector observations, read off its velocity field's weights.
+
+    Args:
+        state: The model's weights.
+        time_features: Number of features that the field sees of the time; 0 for the time as it is.
+    """
+    first = next(name for name in state if name.endswith("velocity.input_layer.weight"))
+    trunk = first.removesuffix("input_layer.weight") + "trunk."
+    biases = [value for name, value in state.items() if name.startswith(trunk) and name.endswith(".bias")]
+    num_actions = biases[-1].numel()
+    return state[first].shape[1] - num_actions - max(1, time_features), num_actions

@@ -1,0 +1,43 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The configuration dictionary of RSL-RL's runner."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from rsl_dpcppo.algorithms.registry import ALGORITHMS
+from rsl_dpcppo.bridge.contract import Generation
+from rsl_dpcppo.bridge.installed import generation
+from rsl_dpcppo.config import GaussianActorCfg, RunnerCfg
+
+
+def to_rsl_rl(cfg: RunnerCfg, host: Generation = generation) -> dict[str, Any]:
+    """Return the dictionary that RSL-RL's ``OnPolicyRunner`` takes.
+
+    Args:
+        cfg: The configuration.
+        host: The generation of RSL-RL; by default the installed one.
+    """
+    runner = dataclasses.asdict(cfg)
+    algorithm_class, model_class = class_names(cfg.name, host)
+    runner["algorithm"] = {"class_name": algorithm_class, "rnd_cfg": None, **runner["algorithm"]}
+    runner["actor"] = {"class_name": model_class, **runner["actor"]}
+    runner["critic"] = {"class_name": "MLPModel", **runner["critic"]}
+    return host.to_rsl_rl(runner, isinstance(cfg.actor, GaussianActorCfg))
+
+
+def class_names(name: str, host: Generation = generation) -> tuple[str, str]:
+    """Return what configurations call an algorithm and its model over vectors: "rsl_dpcppo.DPCPPO", ....
+
+    Args:
+        name: Name of the algorithm, or "ppo" for RSL-RL's own.
+        host: The generation of RSL-RL; by default the installed one.
+    """
+    if name not in ALGORITHMS:
+        return "PPO", host.STOCK_MODEL
+    line = ALGORITHMS[name]
+    model = host.model_names(line.model, line.takes_every_encoder)[0]
+    return f"rsl_dpcppo.{line.class_name}", f"rsl_dpcppo.{model}"

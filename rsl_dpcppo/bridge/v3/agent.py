@@ -1,0 +1,34 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""An agent's dictionary for RSL-RL 3.x."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MODEL_SECTION = "policy"
+"""What an agent's dictionary calls the section of the flow model."""
+
+STOCK_MODEL = "ActorCritic"
+"""RSL-RL's own model over vectors, in that section."""
+
+_RENAMED = {
+    "hidden_dims": "actor_hidden_dims",
+    "obs_normalization": "actor_obs_normalization",
+    "init_std": "init_noise_std",
+    "std_type": "noise_std_type",
+}
+"""The actor's fields that have other names here."""
+
+
+def to_rsl_rl(runner: dict[str, Any], is_gaussian: bool) -> dict[str, Any]:
+    """Return an agent as the dictionary that the runner takes; see :class:`~rsl_dpcppo.bridge.contract.Generation`."""
+    actor, critic = runner.pop("actor"), runner.pop("critic")
+    runner["obs_groups"] = {"policy": ["policy"], "critic": ["policy"]}
+    runner["policy"] = {
+        **{_RENAMED.get(name, name): value for name, value in actor.items()},
+        "critic_hidden_dims": critic["hidden_dims"],
+        "critic_obs_normalization": critic["obs_normalization"],
+    }
+    return runner

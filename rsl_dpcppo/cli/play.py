@@ -1,0 +1,47 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Evaluate a trained policy, with the flags of Isaac Lab's script."""
+
+from __future__ import annotations
+
+from rsl_dpcppo.cli.arguments import (
+    add_inference_arguments,
+    add_run_arguments,
+    make_parser,
+    not_negative,
+    parse,
+    positive,
+)
+from rsl_dpcppo.cli.runs import load, make_policies
+from rsl_dpcppo.cli.video import write_video
+from rsl_dpcppo.config import check_noise
+from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.tasks.registry import find_task
+
+
+def play(arguments: list[str]) -> None:
+    """Evaluate a trained policy and film it."""
+    parser = make_parser("Evaluate a trained policy, and film it where the task can be seen.")
+    add_run_arguments(parser)
+    add_inference_arguments(parser, "initial noise: random, zero or a seed (default: as trained)")
+    parser.add_argument("--num_envs", type=positive, help="number of environments, and of episodes")
+    parser.add_argument("--video_length", type=not_negative, default=500, help="steps to film (default: 500, 0: none)")
+    args, overrides = parse(parser, arguments)
+    task = find_task(args.task)
+    noise = check_noise("--noise", args.noise) if args.noise is not None else None
+    trained = load(task, args, overrides)
+    policies = make_policies(trained.runner, trained.cfg, noise, args.policy)
+    folder = trained.checkpoint.parent / "play"
+    folder.mkdir(exist_ok=True)
+    task.report(policies, trained.runner.env, folder)
+    trained.runner.env.close()
+    if task.film and args.video_length:
+        name, policy = list(policies.items())[-1]
+        try:
+            film = task.film(trained.env_cfg, policy, args.video_length, args.device, trained.cfg.seed)
+            write_video(film, folder / "policy.mp4")
+        except ConfigError as error:
+            print(f"[WARNING] No video: {error}")
+        else:
+            print(f"[INFO] Video of {name}: {(folder / 'policy.mp4').resolve()}")

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The step size of PPO's optimizer, which an update changes on the device without waiting for it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rsl_dpcppo.learning.objective import adapted_learning_rate
+
+
+class StepSize:
+    """A step size in two places: :attr:`tensor`, which the optimizer reads, and :attr:`value`, which the logger does."""
+
+    def __init__(self, value: float, device: torch.device) -> None:
+        """Start with a value."""
+        self.tensor = torch.tensor(value, device=device)
+        self.value = float(value)
+
+    def set(self, value: float | Tensor) -> None:
+        """Take a value in both places."""
+        self.value = float(value)
+        self.tensor.fill_(self.value)
+
+    def adapt(self, kl: Tensor, desired_kl: float) -> None:
+        """Follow a divergence, on the device alone. Shape: []."""
+        self.tensor.copy_(adapted_learning_rate(self.tensor, kl, desired_kl))
+
+    def read(self) -> None:
+        """Wait for the device, and take its value for the logger."""
+        self.set(self.tensor)
+
+
+def make_optimizer(
+    kind: Callable[..., torch.optim.Optimizer], groups: list[dict[str, Any]], **settings: Any
+) -> torch.optim.Optimizer:
+    """Build an optimizer that reads its step size on the device, without waiting for it.
+
+    Args:
+        kind: Class of the optimizer.
+        groups: "params" and "lr", a number or a tensor, of each group. Frozen parameters are left out.
+        settings: Further arguments of the class.
+    """
+    groups = [{**group, "params": [x for x in group["params"] if x.requires_grad]} for group in groups]
+    is_cuda = groups[0]["params"][0].is_cuda
+    fast = {"fused": True} if "fused" in inspect.signature(kind).parameters else {"foreach": False}
+    return kind(groups, capturable=is_cuda, **fast, **settings)

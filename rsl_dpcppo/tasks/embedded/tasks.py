@@ -1,0 +1,149 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The agents of the embedded tasks."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rsl_dpcppo.algorithms.dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg
+from rsl_dpcppo.algorithms.registry import peers
+from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPOAlgorithmCfg, PPORunnerCfg, RunnerCfg
+from rsl_dpcppo.tasks.agents import hold_modes, make_agents, to_peer
+from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalCfg, MultiGoalEnv
+from rsl_dpcppo.tasks.embedded.multi_goal_report import report
+from rsl_dpcppo.tasks.embedded.two_modes import TwoModesCfg, TwoModesEnv
+from rsl_dpcppo.tasks.embedded.two_modes import report as report_two_modes
+from rsl_dpcppo.tasks.task import Task
+
+TITLE = "Embedded"
+"""What the list of tasks calls this host."""
+
+
+def multi_goal_dpcppo() -> DPCPPORunnerCfg:
+    """Return a preset that learns Multi-Goal in about two minutes on one CPU core.
+
+    The paper's settings but for the size of the batch, and an average of the flow's weights that suits a short run.
+    """
+    cfg = multi_goal_dpcppo_paper()
+    cfg.experiment_name = "multi_goal"
+    cfg.num_envs, cfg.num_steps_per_env, cfg.max_iterations = 512, 20, 200
+    cfg.algorithm.flow_ema_decay = 0.99
+    return cfg
+
+
+def multi_goal_dpcppo_modes() -> DPCPPORunnerCfg:
+    """Return the preset with what holds the modes, and a larger entropy bonus, which holds more of them."""
+    cfg = hold_modes(multi_goal_dpcppo())
+    cfg.experiment_name = "multi_goal_held"
+    cfg.algorithm.entropy_coef = 0.02
+    return cfg
+
+
+def multi_goal_dpcppo_paper() -> DPCPPORunnerCfg:
+    """Return the settings of the paper's Tables 5 and 6, with networks of two layers of 64."""
+    return DPCPPORunnerCfg(
+        experiment_name="multi_goal_paper",
+        max_iterations=200,
+        actor=FlowActorCfg(hidden_dims=[64, 64], flow_hidden_dims=[64, 64]),
+        critic=NetworkCfg(hidden_dims=[64, 64]),
+        algorithm=DPCPPOAlgorithmCfg(),
+    )
+
+
+def multi_goal_ppo() -> PPORunnerCfg:
+    """Return stock Gaussian PPO with the paper's settings (Table 6) on the batches of :func:`multi_goal_dpcppo`."""
+    return PPORunnerCfg(
+        experiment_name="multi_goal_ppo",
+        num_envs=512,
+        num_steps_per_env=20,
+        max_iterations=200,
+        actor=GaussianActorCfg(hidden_dims=[64, 64]),
+        critic=NetworkCfg(hidden_dims=[64, 64]),
+        algorithm=PPOAlgorithmCfg(entropy_coef=0.01),
+    )
+
+
+def multi_goal_peer(name: str) -> RunnerCfg:
+    """Return another algorithm on the batches of :func:`multi_goal_dpcppo`, with its paper's settings.
+
+    FPO++ and DPPO take larger steps than in their papers, as a run of some 100 iterations asks for.
+
+    Args:
+        name: Name of the algorithm.
+    """
+    cfg = to_peer(multi_goal_dpcppo(), name)
+    cfg.experiment_name = f"multi_goal_{name}"
+    if name in ("fpopp", "dppo"):
+        cfg.algorithm.learning_rate = 1e-3
+    if name == "fpopp":
+        cfg.algorithm.clip_param = 0.2
+    return cfg
+
+
+def two_modes_dpcppo() -> DPCPPORunnerCfg:
+    """Return DP-CPPO in a size that finds the good actions in some ten seconds."""
+    return DPCPPORunnerCfg(
+        experiment_name="two_modes",
+        num_envs=1024,
+        num_steps_per_env=8,
+        max_iterations=60,
+        actor=FlowActorCfg(hidden_dims=[64, 64], flow_hidden_dims=[64, 64], flow_steps=8),
+        critic=NetworkCfg(hidden_dims=[64, 64]),
+        algorithm=DPCPPOAlgorithmCfg(flow_ema_decay=0.99),
+    )
+
+
+def two_modes_dpcppo_modes() -> DPCPPORunnerCfg:
+    """Return the same with what holds the modes, and a kernel that does not reach from one to the other."""
+    cfg = hold_modes(two_modes_dpcppo())
+    cfg.experiment_name = "two_modes_held"
+    cfg.actor.init_std = 0.3
+    return cfg
+
+
+def two_modes() -> Task:
+    """Return the bandit with two equally good actions."""
+    return Task(
+        name="TwoModes-v0",
+        agents=make_agents("two_modes", two_modes_dpcppo)
+        | {"dpcppo": two_modes_dpcppo, "dpcppo_modes": two_modes_dpcppo_modes},
+        env_cfg=TwoModesCfg,
+        make_env=lambda cfg, num_envs, device, seed: TwoModesEnv(cfg, num_envs, device),
+        report=report_two_modes,
+        rivals={"dpcppo": "ppo", "dpcppo_modes": "dpcppo", "ppo": "dpcppo"} | dict.fromkeys(peers(), "dpcppo"),
+    )
+
+
+def multi_goal() -> Task:
+    """Return the plane with four equally good goals."""
+    return Task(
+        name="MultiGoal-v0",
+        agents={
+            "dpcppo": multi_goal_dpcppo,
+            "dpcppo_modes": multi_goal_dpcppo_modes,
+            "dpcppo_paper": multi_goal_dpcppo_paper,
+            "ppo": multi_goal_ppo,
+            **{name: partial(multi_goal_peer, name) for name in peers()},
+        },
+        env_cfg=MultiGoalCfg,
+        make_env=lambda cfg, num_envs, device, seed: MultiGoalEnv(num_envs, device, seed, cfg),
+        report=lambda policies, env, folder: report(policies, folder, env.device, env.closed),
+        rivals={"dpcppo": "ppo", "dpcppo_modes": "dpcppo", "dpcppo_paper": "ppo", "ppo": "dpcppo"}
+        | dict.fromkeys(peers(), "dpcppo"),
+    )
+
+
+TASKS = {"TwoModes-v0": two_modes, "MultiGoal-v0": multi_goal}
+"""Makes each of the embedded tasks, by name."""
+
+
+def task_names() -> list[str]:
+    """Return the names of the tasks."""
+    return list(TASKS)
+
+
+def find(name: str) -> Task:
+    """Return a task by name."""
+    return TASKS[name]()
