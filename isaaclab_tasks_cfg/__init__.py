@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rsl_dpcppo.algorithms.registry import ALGORITHMS
+from rsl_dpcppo.algorithms.registry import ALGORITHMS, peers
 from rsl_dpcppo.config.paper import PaperSettings, find_paper_task
 
 HOST_KEY = "rsl_rl_cfg_entry_point"
@@ -22,7 +22,7 @@ HOST_KEY = "rsl_rl_cfg_entry_point"
 
 def agent_names() -> list[str]:
     """Return the names of the agents. Each is also registered as rsl_rl_<name>_cfg_entry_point, which hosts list."""
-    return [*ALGORITHMS, "ppo_paper"]
+    return ["dpcppo", "ppo_paper", *peers()]
 
 
 def register() -> None:

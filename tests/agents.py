@@ -10,15 +10,16 @@ import tempfile
 from typing import Any
 
 import torch
-from rsl_dpcppo.hosts.agents import to_peer
-from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
-from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
 from rsl_rl.env import VecEnv
 from rsl_rl.runners import OnPolicyRunner
 from tensordict import TensorDict
 from torch import Tensor
 
-from rsl_dpcppo.config import AgentCfg, DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg, NetworkCfg
+from rsl_dpcppo.algorithms.dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg
+from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
+from rsl_dpcppo.bridge.version import GENERATION
+from rsl_dpcppo.config.ppo import NetworkCfg, RunnerCfg
+from rsl_dpcppo.tasks.agents import to_peer
 
 LOGS = tempfile.TemporaryDirectory(prefix="rsl_dpcppo_test_")
 
@@ -43,7 +44,7 @@ def small_peer(name: str, **algorithm: Any) -> Any:
     return cfg
 
 
-def agent_dict(cfg: AgentCfg | None = None, **actor: Any) -> dict[str, Any]:
+def agent_dict(cfg: RunnerCfg | None = None, **actor: Any) -> dict[str, Any]:
     """Return the dictionary for the installed RSL-RL; fields of its policy or actor section can be given."""
     cfg_dict = to_rsl_rl(cfg or small_agent())
     cfg_dict[actor_section()].update(actor)

@@ -15,17 +15,17 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
-from rsl_dpcppo.hosts.registry import find_task
-from rsl_dpcppo.hosts.rsl_rl.runner import Runner
-from rsl_dpcppo.hosts.rsl_rl.train_cfg import to_rsl_rl
-from rsl_dpcppo.hosts.rsl_rl.version import GENERATION
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from rsl_dpcppo.config import DPCPPORunnerCfg
+from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg
+from rsl_dpcppo.bridge.runner import Runner
+from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
+from rsl_dpcppo.bridge.version import GENERATION
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.export import export, exported_policy, largest_difference
+from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalEnv
+from rsl_dpcppo.tasks.registry import find_task
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # both exporters announce deprecations of their own internals
 

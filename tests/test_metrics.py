@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from rsl_dpcppo.metrics import Stopwatch, energy_distance, share_entropy
+from rsl_dpcppo.learning.clock import Stopwatch
+from rsl_dpcppo.metrics import energy_distance, share_entropy
 
 DEVICES = [
     "cpu",

@@ -9,33 +9,34 @@ import dataclasses
 from typing import Any
 
 from rsl_dpcppo.algorithms.registry import ALGORITHMS
-from rsl_dpcppo.bridge.contract import Generation
-from rsl_dpcppo.bridge.installed import generation
+from rsl_dpcppo.bridge.installed import find_generation
+from rsl_dpcppo.bridge.version import GENERATION
 from rsl_dpcppo.config import GaussianActorCfg, RunnerCfg
 
 
-def to_rsl_rl(cfg: RunnerCfg, host: Generation = generation) -> dict[str, Any]:
+def to_rsl_rl(cfg: RunnerCfg, generation: int = GENERATION) -> dict[str, Any]:
     """Return the dictionary that RSL-RL's ``OnPolicyRunner`` takes.
 
     Args:
         cfg: The configuration.
-        host: The generation of RSL-RL; by default the installed one.
+        generation: 3 for the policy classes of rsl-rl-lib 3.x, 5 for the models of 5.x; by default the installed one.
     """
     runner = dataclasses.asdict(cfg)
-    algorithm_class, model_class = class_names(cfg.name, host)
+    algorithm_class, model_class = class_names(cfg.name, generation)
     runner["algorithm"] = {"class_name": algorithm_class, "rnd_cfg": None, **runner["algorithm"]}
     runner["actor"] = {"class_name": model_class, **runner["actor"]}
     runner["critic"] = {"class_name": "MLPModel", **runner["critic"]}
-    return host.to_rsl_rl(runner, isinstance(cfg.actor, GaussianActorCfg))
+    return find_generation(generation).to_rsl_rl(runner, isinstance(cfg.actor, GaussianActorCfg))
 
 
-def class_names(name: str, host: Generation = generation) -> tuple[str, str]:
+def class_names(name: str, generation: int = GENERATION) -> tuple[str, str]:
     """Return what configurations call an algorithm and its model over vectors: "rsl_dpcppo.DPCPPO", ....
 
     Args:
         name: Name of the algorithm, or "ppo" for RSL-RL's own.
-        host: The generation of RSL-RL; by default the installed one.
+        generation: That of RSL-RL; by default the installed one.
     """
+    host = find_generation(generation)
     if name not in ALGORITHMS:
         return "PPO", host.STOCK_MODEL
     line = ALGORITHMS[name]

@@ -31,6 +31,9 @@ says whether a command line is theirs, ``run(command, arguments)``, which raises
 DIVERGED = 3
 """Exit status of a run that was stopped because a loss became infinite or not a number."""
 
+STATUS = {NonFiniteError: DIVERGED, LaunchError: 1}
+"""Exit statuses of errors that a user can mend; 2 for the others."""
+
 
 def main() -> None:
     """Run the command that the process's arguments name."""
@@ -65,8 +68,8 @@ def run(command: str) -> int:
         name = command.replace("-", "_")
         getattr(import_module(f"rsl_dpcppo.cli.{name}"), name)(arguments)
     except (ConfigError, CheckpointError, ExportError, LaunchError, NonFiniteError) as error:
-        print(f"\nError: {error}", file=sys.stderr)
-        return DIVERGED if isinstance(error, NonFiniteError) else 2
+        print(f"Error: {error}", file=sys.stderr)
+        return STATUS.get(type(error), 2)
     except KeyboardInterrupt:
         print("\nInterrupted. Continue from the last checkpoint with --resume.", file=sys.stderr)
         return 130

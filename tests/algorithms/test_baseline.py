@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import torch
-from rsl_dpcppo.algorithms.baseline import BaseActionBaseline
-from rsl_dpcppo.algorithms.objective import standardized
 from torch import Tensor
+
+from rsl_dpcppo.algorithms.dpcppo.baseline import BaseActionBaseline
+from rsl_dpcppo.learning.objective import standardized
 
 
 def rollout(num_samples: int = 4096) -> tuple[Tensor, Tensor, Tensor]:

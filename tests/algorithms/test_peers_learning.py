@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 from agents import agent_dict, make_runner, small_peer
-from rsl_dpcppo.envs.multi_goal import MultiGoalEnv
+
+from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalEnv
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "genpo": {},

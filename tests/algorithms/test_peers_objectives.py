@@ -10,14 +10,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from rsl_dpcppo.algorithms.objective import clipped_surrogate, kl_estimate
 from torch import nn
 
-from rsl_dpcppo.algorithms.dppo import denoising_clips, denoising_discounts
-from rsl_dpcppo.algorithms.fpo import noise_estimation_loss, velocity_errors
-from rsl_dpcppo.algorithms.fpopp import aspo_surrogate, clamped_log_ratio
-from rsl_dpcppo.algorithms.genpo import compression_loss
+from rsl_dpcppo.algorithms.dppo.losses import denoising_clips, denoising_discounts
+from rsl_dpcppo.algorithms.fpo.losses import noise_estimation_loss, velocity_errors
+from rsl_dpcppo.algorithms.fpopp.losses import aspo_surrogate, clamped_log_ratio
+from rsl_dpcppo.algorithms.genpo.losses import compression_loss
 from rsl_dpcppo.flow.velocity import VelocityField
+from rsl_dpcppo.learning.objective import clipped_surrogate, kl_estimate
 
 BATCH, NUM_PAIRS, NUM_ACTIONS, CONTEXT_DIM = 5, 4, 3, 2
 

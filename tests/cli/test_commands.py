@@ -18,11 +18,14 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from rsl_dpcppo.hosts.registry import find_task
 
-from rsl_dpcppo.cli import commands as cli
+from rsl_dpcppo.cli.export import export
+from rsl_dpcppo.cli.main import run
+from rsl_dpcppo.cli.play import play
 from rsl_dpcppo.cli.runs import new_run
+from rsl_dpcppo.cli.train import train
 from rsl_dpcppo.errors import CheckpointError, ConfigError
+from rsl_dpcppo.tasks.registry import find_task
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 TINY = [
@@ -64,8 +67,8 @@ def assert_equal(one: Any, other: Any, path: str = "") -> None:
 
 def test_train_play_export(capsys: pytest.CaptureFixture[str]) -> None:
     """One run leaves what Isaac Lab users look for, and play and export find it by themselves."""
-    cli.train(["--agent=ppo", "--max_iterations=1", "--seed=1", *TINY_PPO])
-    cli.train(["--max_iterations=2", "--run_name=first", "--seed=7", *TINY])
+    train(["--agent=ppo", "--max_iterations=1", "--seed=1", *TINY_PPO])
+    train(["--max_iterations=2", "--run_name=first", "--seed=7", *TINY])
     (run,) = runs()
     assert run.name.endswith("_first")
     agent = yaml.safe_load((run / "params/agent.yaml").read_text())
@@ -82,7 +85,7 @@ def test_train_play_export(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{evaluation['Flow+Res']['mean_return']:.2f}" in printed
     assert "-0.69" in printed
 
-    cli.play(["--policy=flow", "--noise=3", "--flow_steps=2"])
+    play(["--policy=flow", "--noise=3", "--flow_steps=2"])
     played = json.loads((run / "play/evaluation.json").read_text())
     assert list(played) == ["Flow"]
     # One fixed noise makes the policy a function of the state: all trajectories from one start are the same.
@@ -90,7 +93,7 @@ def test_train_play_export(capsys: pytest.CaptureFixture[str]) -> None:
     assert (run / "play/multimodality.png").stat().st_size > 10_000
 
     for arguments in ([], ["--noise=input", "--policy=flow", "--flow_steps=3"], ["--noise=5"]):
-        cli.export(arguments)
+        export(arguments)
         assert (run / "exported/policy.pt").exists()
         assert (run / "exported/policy.onnx").exists()
         output = capsys.readouterr().out
@@ -99,25 +102,25 @@ def test_train_play_export(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_other_algorithms_play_with_and_without_noise(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.train(["--agent=genpo", "--max_iterations=1", *TINY_PPO])
+    train(["--agent=genpo", "--max_iterations=1", *TINY_PPO])
     (run,) = runs("multi_goal_genpo")
     assert list(json.loads((run / "evaluation.json").read_text())) == ["GenPO", "GenPO, zero noise"]
-    cli.play(["--agent=genpo", "--noise=3"])
+    play(["--agent=genpo", "--noise=3"])
     assert list(json.loads((run / "play/evaluation.json").read_text())) == ["GenPO"]
     capsys.readouterr()
-    cli.export(["--agent=genpo", "--noise=input"])
+    export(["--agent=genpo", "--noise=input"])
     assert capsys.readouterr().out.count("differs from the live policy by at most") == 2
     with pytest.raises(ConfigError, match="takes the steps that it was trained with: it must be 5"):
-        cli.play(["--agent=genpo", "--flow_steps=8"])
+        play(["--agent=genpo", "--flow_steps=8"])
     with pytest.raises(ConfigError, match="it must be one of 'flow'"):
-        cli.play(["--agent=genpo", "--policy=flow_residual"])
+        play(["--agent=genpo", "--policy=flow_residual"])
 
 
 def test_resume_is_bit_exact() -> None:
     """4 iterations equal 2 + --resume + 2: networks, optimizers, random and environment state."""
-    cli.train(["--max_iterations=4", "--run_name=straight", *TINY])
-    cli.train(["--max_iterations=2", "--run_name=part", *TINY])
-    cli.train(["--max_iterations=2", "--resume", "--load_run=.*part", "--run_name=resumed", "--seed=1", *TINY])
+    train(["--max_iterations=4", "--run_name=straight", *TINY])
+    train(["--max_iterations=2", "--run_name=part", *TINY])
+    train(["--max_iterations=2", "--resume", "--load_run=.*part", "--run_name=resumed", "--seed=1", *TINY])
     final = {run.name.rpartition("_")[2]: max(run.glob("model_*.pt")) for run in runs()}
     straight, resumed = (torch.load(final[name], weights_only=True) for name in ("straight", "resumed"))
     assert_equal(straight, resumed)
@@ -137,7 +140,7 @@ def test_killed_run_leaves_whole_checkpoints() -> None:
     assert len(checkpoints) > 20
     for checkpoint in checkpoints:
         torch.load(checkpoint, weights_only=True)
-    cli.train(["--resume", "--max_iterations=1", *TINY])
+    train(["--resume", "--max_iterations=1", *TINY])
 
 
 def test_runs_started_in_one_second_do_not_share_a_folder() -> None:
@@ -164,24 +167,24 @@ def test_runs_started_in_one_second_do_not_share_a_folder() -> None:
 def test_wrong_arguments_are_explained(arguments: list[str], message: str) -> None:
     """Before anything is built or written."""
     with pytest.raises(ConfigError) as error:
-        cli.train(arguments)
+        train(arguments)
     assert message in str(error.value)
     assert not runs()
 
 
 def test_wrong_runs_are_explained() -> None:
-    for command in (cli.play, cli.export):
+    for command in (play, export):
         with pytest.raises(CheckpointError, match="No run in"):
             command([])
-    cli.train(["--max_iterations=1", *TINY])
+    train(["--max_iterations=1", *TINY])
     with pytest.raises(CheckpointError, match=r"num_envs=16.*num_envs=8"):
-        cli.train(["--resume", "--max_iterations=1", *TINY, "--num_envs=8"])
+        train(["--resume", "--max_iterations=1", *TINY, "--num_envs=8"])
     with pytest.raises(CheckpointError, match="other networks"):
-        cli.train(["--resume", "--max_iterations=1", *TINY, "agent.actor.flow_hidden_dims=[8]"])
+        train(["--resume", "--max_iterations=1", *TINY, "agent.actor.flow_hidden_dims=[8]"])
     assert len(runs()) == 1
 
 
 def test_a_users_mistake_ends_with_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     monkeypatch.setattr(sys, "argv", ["train.py", "--task=Nope"])
-    assert cli.guarded(cli.train) == 2
+    assert run("train") == 2
     assert "Traceback" not in capsys.readouterr().err

@@ -8,20 +8,27 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from rsl_dpcppo.cli.curves import draw, write_csv
-from rsl_dpcppo.cli.results import Curve, Evaluation, Result, confidence_interval, interquartile_mean, read_result
-from rsl_dpcppo.cli.table import format_table
 from torch.utils.tensorboard import SummaryWriter
 
-from rsl_dpcppo.cli.compare import compare
+from rsl_dpcppo.cli.compare import command, compare
+from rsl_dpcppo.cli.compare.curves import draw, write_csv
+from rsl_dpcppo.cli.compare.results import (
+    Curve,
+    Evaluation,
+    Result,
+    confidence_interval,
+    interquartile_mean,
+    read_result,
+)
+from rsl_dpcppo.cli.compare.table import format_table
 from rsl_dpcppo.errors import ConfigError
 
-TRAIN = Path(__file__).parents[2] / "scripts" / "train.py"
 SMALL = ["--num_envs=16", "--seeds=1", "agent.num_steps_per_env=8", "agent.save_interval=1"]
 
 
@@ -163,7 +170,7 @@ def test_only_what_is_missing_is_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     own = "dpcppo.algorithm.flow_num_epochs=2"  # which stock PPO does not have
-    compare(["--iterations=2", *SMALL, own], TRAIN)
+    compare(["--iterations=2", *SMALL, own])
     assert capsys.readouterr().out.count("from iteration 0 to 2") == 2
     folder = tmp_path / "logs/rsl_rl/compare"
     rows = cells((folder / "table.md").read_text())
@@ -172,16 +179,16 @@ def test_only_what_is_missing_is_run(
     assert all(0.0 <= float(row["least visited mode of each seed [%]"]) <= 25.0 for row in rows)
     assert (folder / "curves.png").is_file()
 
-    compare(["--iterations=2", *SMALL, own], TRAIN)
+    compare(["--iterations=2", *SMALL, own])
     assert "from iteration" not in capsys.readouterr().out
-    compare(["--iterations=4", "--agents=dpcppo", *SMALL, own], TRAIN)
+    compare(["--iterations=4", "--agents=dpcppo", *SMALL, own])
     assert "MultiGoal-v0, dpcppo, seed 1: from iteration 2 to 4" in capsys.readouterr().out
     rows = list(csv.DictReader((folder / "curves.csv").open()))
     assert [int(row["environment_steps"]) for row in rows] == [128, 256, 384, 512]
     with pytest.raises(ConfigError, match="has 4 iterations already"):
-        compare(["--iterations=2", "--agents=dpcppo", *SMALL, own], TRAIN)
+        compare(["--iterations=2", "--agents=dpcppo", *SMALL, own])
     with pytest.raises(ConfigError, match="made with other settings"):
-        compare(["--iterations=4", "--agents=dpcppo", *SMALL, own, "agent.algorithm.gamma=0.5"], TRAIN)
+        compare(["--iterations=4", "--agents=dpcppo", *SMALL, own, "agent.algorithm.gamma=0.5"])
 
 
 def test_wrong_names_stop_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +196,7 @@ def test_wrong_names_stop_before_anything_runs(tmp_path: Path, monkeypatch: pyte
     wrong = ("--agents=ppo,dpcpo", "--task=MultiGoal-v0,MultiGol-v0", "agent.sed=1", "--agent=ppo", "genpo.seed=1")
     for argument in wrong:
         with pytest.raises(ConfigError):
-            compare([argument], TRAIN)
+            compare([argument])
     assert not (tmp_path / "logs").exists()
 
 
@@ -197,14 +204,15 @@ def test_failed_run_names_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     script = tmp_path / "train.py"
     script.write_text("raise SystemExit('no room left')")
+    monkeypatch.setattr(command, "TRAIN", (sys.executable, str(script)))
     with pytest.raises(ConfigError, match=r"seed1\.log"):
-        compare(["--iterations=1", *SMALL], script)
+        compare(["--iterations=1", *SMALL])
     assert "no room left" in next((tmp_path / "logs").rglob("seed1.log")).read_text()
 
 
 def test_run_that_diverges_is_named_and_the_others_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    compare(["--agents=ppo,dpcppo", "--iterations=2", *SMALL, "dpcppo.algorithm.flow_learning_rate=1e38"], TRAIN)
+    compare(["--agents=ppo,dpcppo", "--iterations=2", *SMALL, "dpcppo.algorithm.flow_learning_rate=1e38"])
     table = (tmp_path / "logs/rsl_rl/compare/table.md").read_text()
     assert "| MultiGoal-v0 | ppo |" in table
     assert "| dpcppo |" not in table

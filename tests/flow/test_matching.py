@@ -13,19 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rsl_dpcppo.flow.sampler import FlowSampler
 from torch import Tensor, nn
 
-from rsl_dpcppo.flow.matching import (
-    FitReport,
-    FlowFit,
-    draw_noise_and_time,
-    ema_horizon,
-    flow_matching_loss,
-    interpolate,
-    update_ema,
-)
+from rsl_dpcppo.flow.ema import ema_horizon, update_ema
+from rsl_dpcppo.flow.matching import draw_noise_and_time, flow_matching_loss, interpolate
+from rsl_dpcppo.flow.solver import FlowSolver
 from rsl_dpcppo.flow.velocity import VelocityField
+from rsl_dpcppo.learning.fit import FitReport, FlowFit
 
 
 def make_fields(hidden_dims: tuple[int, ...] = (16,), seed: int = 0) -> tuple[VelocityField, VelocityField]:
@@ -203,7 +197,7 @@ def test_kept_noise_stays_with_its_pair() -> None:
 
     fresh = torch.randn(1000, 2)
     with torch.no_grad():
-        actions = FlowSampler(live, 16)(fresh, torch.zeros(1000, 1))
+        actions = FlowSolver(live, 16)(fresh, torch.zeros(1000, 1))
     clear = fresh[:, 1].abs() > 0.2
     assert (actions[clear, 0].sign() == fresh[clear, 1].sign()).float().mean() > 0.98
     assert actions[clear, 0].abs().median() > 0.8
@@ -319,7 +313,7 @@ def fitted() -> Fitted:
 def sample(fitted: Fitted, context: tuple[float, float]) -> np.ndarray:
     generator = torch.Generator().manual_seed(1)
     noise = torch.randn(20_000, 1, generator=generator)
-    return FlowSampler(fitted.averaged, 32)(noise, torch.tensor(context).expand(20_000, 2)).double().numpy()[:, 0]
+    return FlowSolver(fitted.averaged, 32)(noise, torch.tensor(context).expand(20_000, 2)).double().numpy()[:, 0]
 
 
 def test_fit_recovers_two_modes_with_their_shares(fitted: Fitted) -> None:

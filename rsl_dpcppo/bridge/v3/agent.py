@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from packaging.version import Version
+
+from rsl_dpcppo.bridge.version import VERSION
+
 MODEL_SECTION = "policy"
 """What an agent's dictionary calls the section of the flow model."""
 
@@ -20,6 +24,14 @@ _RENAMED = {
     "std_type": "noise_std_type",
 }
 """The actor's fields that have other names here."""
+
+
+def model_names(stem: str, takes_every_encoder: bool) -> list[str]:
+    """Return the names of an algorithm's public models, first that over vectors. Images are from 3.3."""
+    endings = ["ActorCritic"]
+    if takes_every_encoder:
+        endings += ["ActorCriticRecurrent", *(["ActorCriticCNN"] if Version("3.3") <= VERSION else [])]
+    return [f"{stem}{ending}" for ending in endings]
 
 
 def to_rsl_rl(runner: dict[str, Any], is_gaussian: bool) -> dict[str, Any]:

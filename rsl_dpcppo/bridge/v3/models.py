@@ -24,29 +24,13 @@ _ACCEPTED = ("state_dependent_std", "rnn_hidden_size")
 """Fields that hosts pass on to every 3.x release, also to those that do not list them."""
 
 
-def model_names(stem: str, takes_every_encoder: bool) -> list[str]:
-    """Return the names of an algorithm's public models, first that over vectors."""
-    return [f"{stem}{ending}" for ending in (_encoders() if takes_every_encoder else ("ActorCritic",))]
-
-
-def model_class(name: str, stem: str, policy_class: type[FlowPolicy]) -> Any:
+def make_class(name: str, stem: str, policy_class: type[FlowPolicy]) -> Any:
     """Return a public model; see :class:`~rsl_dpcppo.bridge.contract.Generation`."""
-    *encoder, base = _encoders()[name.removeprefix(stem)]
+    *encoder, base = _ENCODERS[name.removeprefix(stem)]
     mixin = GaussianModel if policy_class.is_gaussian else SampledModel
     fields = policy_class.fields_class
     doc = f"{policy_class.__doc__}\n\n    Fields: those of {base.__name__} and of ``{fields.__name__}``.\n    "
     return type(name, (*encoder, mixin, base), {"__doc__": doc, "policy_class": policy_class, "fields_class": fields})
-
-
-def _encoders() -> dict[str, tuple[Any, ...]]:
-    """Return RSL-RL's modules, and how they encode observations, by what the names of ours end with."""
-    encoders: dict[str, tuple[Any, ...]] = {
-        "ActorCritic": (ActorCritic,),
-        "ActorCriticRecurrent": (RecurrentEncoder, ActorCriticRecurrent),
-    }
-    if hasattr(modules, "ActorCriticCNN"):  # from 3.3
-        encoders["ActorCriticCNN"] = (ImageEncoder, modules.ActorCriticCNN)
-    return encoders
 
 
 class FlowModel:
@@ -235,3 +219,13 @@ class SampledModel(FlowModel):
     def get_actions_log_prob(self, actions: Tensor) -> Tensor:
         """Return log pi of the last actions, or zero where the algorithm has none. Shape: [num_envs]."""
         return self.flow_policy.log_prob
+
+
+_ENCODERS: dict[str, tuple[Any, ...]] = {
+    "ActorCritic": (ActorCritic,),
+    "ActorCriticRecurrent": (RecurrentEncoder, ActorCriticRecurrent),
+}
+"""RSL-RL's modules, and how they encode observations, by what the names of ours end with."""
+
+if hasattr(modules, "ActorCriticCNN"):  # from 3.3
+    _ENCODERS["ActorCriticCNN"] = (ImageEncoder, modules.ActorCriticCNN)

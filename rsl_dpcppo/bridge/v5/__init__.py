@@ -1,12 +1,19 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""RSL-RL 5.x: separate models for actor and critic. The names are those of :class:`~rsl_dpcppo.bridge.contract.Generation`."""
+"""RSL-RL 5.x: separate models for actor and critic.
 
-from rsl_dpcppo.bridge.v5.agent import MODEL_SECTION, STOCK_MODEL, to_rsl_rl
+The names are those of :class:`~rsl_dpcppo.bridge.contract.Generation`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rsl_dpcppo.bridge.v5.agent import MODEL_SECTION, STOCK_MODEL, model_names, to_rsl_rl
 from rsl_dpcppo.bridge.v5.files import collect_state, policy_state, rebuild_model, restore_state, upload_model
 from rsl_dpcppo.bridge.v5.host import find_model, make_host
-from rsl_dpcppo.bridge.v5.models import model_class, model_names
+from rsl_dpcppo.learning.policy import FlowPolicy
 
 __all__ = [
     "MODEL_SECTION",
@@ -22,3 +29,11 @@ __all__ = [
     "to_rsl_rl",
     "upload_model",
 ]
+
+
+def model_class(name: str, stem: str, policy_class: type[FlowPolicy]) -> Any:
+    """Return a public model; see :class:`~rsl_dpcppo.bridge.contract.Generation`."""
+    # Not above: the dictionary of this generation can be had where the other one is installed.
+    from rsl_dpcppo.bridge.v5.models import make_class
+
+    return make_class(name, stem, policy_class)

@@ -14,6 +14,11 @@ STOCK_MODEL = "MLPModel"
 """RSL-RL's own model over vectors, in that section."""
 
 
+def model_names(stem: str, takes_every_encoder: bool) -> list[str]:
+    """Return the names of an algorithm's public models, first that over vectors."""
+    return [f"{stem}{ending}" for ending in (("Actor", "RNNActor", "CNNActor") if takes_every_encoder else ("Actor",))]
+
+
 def to_rsl_rl(runner: dict[str, Any], is_gaussian: bool) -> dict[str, Any]:
     """Return an agent as the dictionary that the runner takes; see :class:`~rsl_dpcppo.bridge.contract.Generation`."""
     runner["obs_groups"] = {"actor": ["policy"], "critic": ["policy"]}

@@ -23,12 +23,7 @@ _ENCODERS = {"Actor": MLPModel, "RNNActor": RNNModel, "CNNActor": CNNModel}
 """RSL-RL's models by what the names of ours end with."""
 
 
-def model_names(stem: str, takes_every_encoder: bool) -> list[str]:
-    """Return the names of an algorithm's public models, first that over vectors."""
-    return [f"{stem}{ending}" for ending in (_ENCODERS if takes_every_encoder else ("Actor",))]
-
-
-def model_class(name: str, stem: str, policy_class: type[FlowPolicy]) -> Any:
+def make_class(name: str, stem: str, policy_class: type[FlowPolicy]) -> Any:
     """Return a public model; see :class:`~rsl_dpcppo.bridge.contract.Generation`."""
     base = _ENCODERS[name.removeprefix(stem)]
     mixin = GaussianModel if policy_class.is_gaussian else SampledModel

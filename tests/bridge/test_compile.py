@@ -1,0 +1,197 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The fast paths give what the plain one gives."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from agents import agent_dict, flat_parameters, make_runner, small_agent, small_peer
+from recorded_graph import RecordedGraph
+from torch import Tensor
+
+from rsl_dpcppo.algorithms.registry import peers
+from rsl_dpcppo.bridge.runner import Runner
+from rsl_dpcppo.learning import compilation, on_policy
+from rsl_dpcppo.learning.compilation import Compiled, resolve_mode
+from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalEnv
+
+ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+def build(mode: str, device: str = "cpu", **algorithm: Any) -> Any:
+    """Return a runner whose normalisers move and whose learning rate adapts."""
+    torch.manual_seed(1)
+    cfg = small_agent(compile=mode, **algorithm)
+    cfg.actor.obs_normalization = cfg.critic.obs_normalization = True
+    return make_runner(MultiGoalEnv(32, seed=1, device=device), agent_dict(cfg), Runner, device)
+
+
+def train(num_iterations: int, *args: Any, **kwargs: Any) -> Any:
+    """Train what :func:`build` builds; a failure of the fast path, which would make a test empty, is an error."""
+    runner = build(*args, **kwargs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        runner.learn(num_iterations)
+    return runner
+
+
+def learner_state(runner: Any) -> list[Tensor]:
+    """Return weights, normalisers, both optimizers' moments and the learning rate."""
+    alg = runner.alg
+    optimizers = [alg.optimizer.state_dict()["state"], alg.learner.flow_optimizer.state_dict()["state"]]
+    moments = [value.detach().cpu() for state in optimizers for entry in state.values() for value in entry.values()]
+    networks = [flat_parameters(network).cpu() for network in alg.learner.host.networks()]
+    return [*networks, *moments, torch.tensor(alg.learning_rate)]
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let "cudagraph" run on the CPU, on recordings that behave as CUDA graphs do."""
+    monkeypatch.setattr(compilation, "CudaGraphModule", RecordedGraph)
+    monkeypatch.setattr(on_policy, "resolve_mode", lambda mode, device: mode)
+    monkeypatch.setattr(RecordedGraph, "num_replays", 0)
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        {},
+        {"flow_precision": "bfloat16"},
+        {"flow_num_mini_batches": 3},
+        {"flow_noise": "kept", "base_action_baseline": True},
+    ],
+)
+def test_replayed_graphs_give_the_weights_of_the_plain_path(algorithm: dict[str, Any]) -> None:
+    plain, fast = train(5, "none", **algorithm), train(5, "cudagraph", **algorithm)
+    # A rollout of 8 steps, 20 steps of the kernel and the fit's steps each iteration, but for the first of each shape.
+    assert RecordedGraph.num_replays > 5 * (8 + 20 + 2 * 3) - 20
+    for expected, value in zip(learner_state(plain), learner_state(fast), strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.parametrize("name", peers())
+def test_replayed_graphs_give_the_weights_of_the_plain_path_of_other_algorithms(name: str) -> None:
+    weights = []
+    for mode in ("none", "cudagraph"):
+        torch.manual_seed(1)
+        cfg = small_peer(name, compile=mode)
+        cfg.actor.obs_normalization = cfg.critic.obs_normalization = True
+        runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(cfg), Runner)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
+            runner.learn(3)
+        weights.append(flat_parameters(runner.alg.model))
+    assert RecordedGraph.num_replays > 3 * (8 + 16) - 10
+    torch.testing.assert_close(weights[1], weights[0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.usefixtures("recorded")
+def test_loading_a_checkpoint_in_mid_training_reaches_the_recorded_graphs(tmp_path: Path) -> None:
+    """The optimizers have other tensors after it."""
+    states = []
+    for mode in ("none", "cudagraph"):
+        runner = build(mode)
+        runner.learn(2)
+        runner.save(str(tmp_path / f"{mode}.pt"))
+        runner.learn(2)
+        runner.load(str(tmp_path / f"{mode}.pt"))
+        runner.learn(2)
+        states.append(learner_state(runner))
+    for expected, value in zip(*states, strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-6)
+
+
+@ON_GPU
+def test_cuda_graphs_give_the_weights_of_the_plain_path() -> None:
+    plain, fast = train(5, "none", "cuda"), train(5, "auto", "cuda")
+    for expected, value in zip(learner_state(plain), learner_state(fast), strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_inductor_gives_the_weights_of_the_plain_path(precision: str) -> None:
+    plain, fast = train(4, "none", flow_precision=precision), train(4, "inductor", flow_precision=precision)
+    # Adam divides by the gradient's size, so that what rounding does to small gradients shows in full.
+    tolerance = {"float32": 1e-4, "bfloat16": 2e-2}[precision]
+    for expected, value in zip(learner_state(plain)[:1], learner_state(fast)[:1], strict=True):
+        torch.testing.assert_close(value, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_low_precision_is_the_flows_while_training_only() -> None:
+    full, low = build("none"), build("none", flow_precision="bfloat16")
+    context = torch.randn(512, 2)
+    for network in full.alg.model.state_dict():
+        low.alg.model.state_dict()[network].copy_(full.alg.model.state_dict()[network])
+
+    def sample(model: Any) -> Tensor:
+        torch.manual_seed(0)
+        with torch.no_grad():
+            return model.flow_policy.sample(context)
+
+    difference = (sample(full.alg.model) - sample(low.alg.model)).abs()
+    assert sample(low.alg.model).dtype == torch.float32
+    assert 0.0 < difference.mean() < 0.01
+    for model in (full.alg.model, low.alg.model):
+        model.head.set_inference("flow_residual", "zero")
+    assert torch.equal(full.alg.model.head(context), low.alg.model.head(context))
+    low.learn(2)
+    assert {parameter.dtype for parameter in low.alg.model.parameters()} == {torch.float32}
+
+
+# Where it cannot run.
+
+
+def test_auto_is_the_plain_path_on_a_cpu_and_graphs_on_a_gpu() -> None:
+    assert resolve_mode("auto", torch.device("cpu")) == "none"
+    assert resolve_mode("auto", torch.device("cuda")) == "cudagraph"
+    assert resolve_mode("inductor", torch.device("cpu")) == "inductor"
+
+
+def test_graphs_without_a_gpu_are_announced() -> None:
+    with pytest.warns(UserWarning, match="needs a GPU"):
+        runner = build("cudagraph")
+    runner.learn(1)
+
+
+def test_failure_warns_once_and_the_plain_function_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def __init__(self, function: Any) -> None:
+            pass
+
+        def __call__(self, *args: Any) -> Any:
+            raise RuntimeError("no such thing here\nmore of it")
+
+    monkeypatch.setattr(compilation, "CudaGraphModule", Broken)
+    double = Compiled(lambda x: 2.0 * x, "cudagraph")
+    with pytest.warns(RuntimeWarning, match=r"compile = 'cudagraph' does not work here.*no such thing here$"):
+        assert double(torch.ones(1)).item() == 2.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert double(torch.ones(1)).item() == 2.0
+
+
+@pytest.mark.usefixtures("recorded")
+def test_model_with_recordings_can_be_copied() -> None:
+    """As hosts do when they export: what was recorded reads the first model's weights, and stays with it."""
+    runner = build("cudagraph")
+    runner.learn(2)
+    copied = copy.deepcopy(runner.alg.model)
+    for parameter in copied.head.flow.parameters():
+        parameter.data.zero_()
+    context = torch.randn(32, 2)
+    torch.manual_seed(0)
+    noise = torch.randn(32, 2)
+    torch.manual_seed(0)
+    for _ in range(3):
+        torch.manual_seed(0)
+        torch.testing.assert_close(copied.flow_policy.sample(context), noise)
+    assert (runner.alg.model.flow_policy.sample(context) - noise).abs().max() > 0.0
