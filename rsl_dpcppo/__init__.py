@@ -8,8 +8,8 @@ Name ``rsl_dpcppo.DPCPPO`` as the algorithm and ``rsl_dpcppo.FlowActor`` (rsl-rl
 to compare with, are called alike: ``rsl_dpcppo.GenPO`` with ``GenPOActor``, and so on for each line of
 :mod:`rsl_dpcppo.algorithms.registry`.
 
-Nothing is imported before it is asked for: ``rsl_dpcppo.flow`` takes torch alone, and Isaac Lab 2.3 starts its simulator
-before torch.
+Nothing is imported before it is asked for: ``rsl_dpcppo.flow`` takes torch alone, and Isaac Lab 2.3 starts its
+simulator before torch.
 """
 
 from __future__ import annotations
@@ -51,5 +51,5 @@ def __dir__() -> list[str]:
     return [*globals(), *public_names()]
 
 
-# Runners of RSL-RL before 3.2 evaluate class names in their own namespace, where "rsl_dpcppo.DPCPPO" must mean this one.
+# Runners of RSL-RL before 3.2 evaluate class names in their own namespace: "rsl_dpcppo.DPCPPO" must mean ours there.
 when_imported("rsl_rl.runners.on_policy_runner", lambda runner: setattr(runner, __name__, sys.modules[__name__]))

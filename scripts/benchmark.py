@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Measure an iteration beside one of stock PPO: python scripts/benchmark.py --quick. The same as rsl-dpcppo benchmark."""
+"""Measure an iteration beside PPO's: python scripts/benchmark.py --quick. The same as rsl-dpcppo benchmark."""
 
 import sys
 

@@ -11,7 +11,7 @@ A line's folder has, by these names::
 From them follow the agent ``name``, and the public classes ``rsl_dpcppo.<class_name>`` and
 ``rsl_dpcppo.<model>Actor`` (rsl-rl-lib 5.x) or ``rsl_dpcppo.<model>ActorCritic`` (3.x).
 
-Imports neither torch nor RSL-RL: Isaac Lab 2.3 lists agents before its simulator, and the simulator starts before torch.
+Imports neither torch nor RSL-RL: Isaac Lab 2.3 has to start its simulator before torch is there.
 """
 
 from __future__ import annotations

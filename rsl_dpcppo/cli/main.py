@@ -25,8 +25,9 @@ COMMANDS = {
 """The commands. Each is a module of :mod:`rsl_dpcppo.cli` with a function of its name, which takes the command line."""
 
 LAUNCHERS = "rsl_dpcppo.launchers"
-"""Entry points of hosts that train and play their tasks themselves. Each is a module with ``launches(arguments)``, which
-says whether a command line is theirs, ``run(command, arguments)``, which raises LaunchError, and ``list_tasks()``."""
+"""Entry points of hosts that train and play their tasks themselves. Each is a module with ``TITLE``,
+``launches(arguments)``, which says whether a command line is theirs, ``run(command, arguments)``, and ``list_tasks()``;
+the latter two raise LaunchError where the host is missing."""
 
 DIVERGED = 3
 """Exit status of a run that was stopped because a loss became infinite or not a number."""
@@ -55,8 +56,8 @@ def main() -> None:
 def run(command: str) -> int:
     """Run a command with the process's arguments, and return the exit status.
 
-    Errors that a user can mend end it with one line. A host that launches itself is asked first, since its simulator has
-    to start before torch.
+    Errors that a user can mend end it with one line. A host that launches itself is asked first, since its simulator
+    has to start before torch.
     """
     arguments = sys.argv[1:]
     try:

@@ -105,7 +105,7 @@ def _kind(saved: DictConfig, path: Path) -> type[RunnerCfg]:
 
 
 def _resembling(saved: DictConfig, kinds: list[type[RunnerCfg]]) -> type[RunnerCfg]:
-    """Return the class of an agent of a release that did not save its name: that which has its fields, and fewest others."""
+    """Return the class of an agent of a release that saved no name: that which has its fields, and fewest others."""
 
     def distance(kind: type[RunnerCfg]) -> int:
         cfg = OmegaConf.structured(kind)

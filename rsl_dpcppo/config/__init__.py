@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""What the configurations of all agents share: RSL-RL's fields, the learners' own, their checks, and the paper's tables.
+"""What the agents' configurations share: RSL-RL's fields, the learners' own, their checks, and the paper's tables.
 
 The fields of one algorithm stand in its folder below :mod:`rsl_dpcppo.algorithms`.
 """

@@ -16,7 +16,7 @@ from rsl_dpcppo.learning.objective import adapted_learning_rate
 
 
 class StepSize:
-    """A step size in two places: :attr:`tensor`, which the optimizer reads, and :attr:`value`, which the logger does."""
+    """A step size in two places: :attr:`tensor`, which the optimizer reads, and :attr:`value` for the logger."""
 
     def __init__(self, value: float, device: torch.device) -> None:
         """Start with a value."""

@@ -39,6 +39,6 @@ def find_task(name: str) -> Task:
         hosts = ", ".join(f"{prefix}<name>" for prefix in HOSTS if prefix)
         raise ConfigError(
             f"There is no task '{name}'.{did_you_mean(name, known)} Tasks: {', '.join(known)}, {hosts}; "
-            "scripts/list_tasks.py lists them all."
+            "rsl-dpcppo list-tasks lists them all."
         )
     return module.find(name.removeprefix(prefix))

@@ -498,6 +498,33 @@ def test_run_of_an_older_release_is_read_as_what_it_was(tmp_path: Path) -> None:
     assert load_agent(tmp_path) == flow_agent()
 
 
+def test_saved_agent_is_what_its_name_says(tmp_path: Path) -> None:
+    """Not what its fields look like: those of a newer release may resemble another algorithm's."""
+    save_agent(make_agent("MultiGoal-v0", "fpo"), tmp_path)
+    path = tmp_path / "params" / "agent.yaml"
+    saved = OmegaConf.load(path)
+    assert saved.algorithm.class_name == "rsl_dpcppo.FPO"
+    saved.algorithm.update(make_agent("MultiGoal-v0", "fpopp").algorithm.__dict__ | {"class_name": "rsl_dpcppo.FPO"})
+    OmegaConf.save(saved, path)
+    with pytest.raises(ConfigError, match="flow_loss_clamp"):
+        load_agent(tmp_path)
+    saved.algorithm.class_name = "rsl_dpcppo.Other"
+    OmegaConf.save(saved, path)
+    with pytest.raises(
+        ConfigError, match=r"names the algorithm rsl_dpcppo\.Other; this package has PPO, rsl_dpcppo\.DPC"
+    ):
+        load_agent(tmp_path)
+
+
+def test_the_number_of_solver_steps_is_the_actors(tmp_path: Path) -> None:
+    """The algorithm's field of that name is another way to say it."""
+    cfg = override(flow_agent(), ["agent.algorithm.flow_steps=5"])
+    assert (cfg.actor.flow_steps, cfg.algorithm.flow_steps) == (5, 0)
+    assert override(cfg, ["agent.actor.flow_steps=7"]).actor.flow_steps == 7
+    save_agent(cfg, tmp_path)
+    assert load_agent(tmp_path) == cfg
+
+
 def test_seed_of_the_noise_stays_text(tmp_path: Path) -> None:
     cfg = flow_agent()
     cfg.actor.inference_noise = "7"

@@ -74,7 +74,7 @@ def test_resume_restores_the_whole_learner(run_folder: Path) -> None:
     script("train.py", run_folder, "--resume", "--load_run=.*first", "--max_iterations=1", "--run_name=resumed")
     resumed = next(run for run in runs(run_folder) if run.name.endswith("_resumed"))
     before, after = (
-        torch.load(path, weights_only=True)["optimizer_state_dict"]["dpcppo"]["flow_optimizer"]["state"][0]["step"]
+        torch.load(path, weights_only=True)["optimizer_state_dict"]["learner"]["flow_optimizer"]["state"][0]["step"]
         for path in (runs(run_folder)[0] / "model_2.pt", resumed / "model_2.pt")
     )
     assert after == before + 2 * 4  # one more iteration of two epochs and four mini-batches

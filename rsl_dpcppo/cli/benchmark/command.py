@@ -75,7 +75,7 @@ def benchmark(arguments: list[str]) -> None:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the phases as PNG")
     for action in parser._actions:
         if action.dest == "task":
-            action.help = f"one of the paper's shapes ({shapes}; default: ant), or a task of scripts/list_tasks.py"
+            action.help = f"one of the paper's shapes ({shapes}; default: ant), or a task of rsl-dpcppo list-tasks"
     args, overrides = parse(parser, arguments)
     for name, value in (QUICK if args.quick else {"num_envs": 4096, "steps": 0, "repeats": 7}).items():
         if getattr(args, name) is None:

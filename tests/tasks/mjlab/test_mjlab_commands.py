@@ -76,7 +76,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 
 def flow_steps_taken(checkpoint: Path) -> float:
     """Return how many gradient steps the flow's optimizer has made."""
-    state = torch.load(checkpoint, weights_only=True)["optimizer_state_dict"]["dpcppo"]["flow_optimizer"]["state"]
+    state = torch.load(checkpoint, weights_only=True)["optimizer_state_dict"]["learner"]["flow_optimizer"]["state"]
     return float(state[0]["step"])
 
 

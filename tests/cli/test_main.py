@@ -1,0 +1,75 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The command ``rsl-dpcppo``, and the scripts that do the same."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from rsl_dpcppo.cli import main
+from rsl_dpcppo.errors import LaunchError
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rsl_dpcppo.cli", *arguments]
+    return subprocess.run(command, text=True, capture_output=True, cwd=ROOT)
+
+
+def test_the_command_is_installed() -> None:
+    (entry_point,) = entry_points(group="console_scripts", name="rsl-dpcppo")
+    assert entry_point.load() is main.main
+
+
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_every_command_has_a_function_and_a_script(command: str) -> None:
+    name = command.replace("-", "_")
+    assert callable(getattr(importlib.import_module(f"rsl_dpcppo.cli.{name}"), name))
+    assert f'run("{command}")' in (ROOT / "scripts" / f"{name}.py").read_text()
+
+
+def test_help_lists_the_commands() -> None:
+    printed = start("--help").stdout
+    assert all(command in printed for command in main.COMMANDS)
+    assert "usage: rsl-dpcppo train" in start("train", "--help").stdout
+
+
+def test_mistakes_end_with_one_line_and_a_status() -> None:
+    unknown = start("trian")
+    assert unknown.returncode == 2
+    assert "invalid choice: 'trian'" in unknown.stderr
+    wrong = start("train", "--task=MultiGol-v0")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("Error: There is no task 'MultiGol-v0'. Did you mean 'MultiGoal-v0'?")
+    assert len(wrong.stderr.splitlines()) == 1
+
+
+def test_a_host_that_launches_itself_is_asked_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [launcher.__name__ for launcher in main.find_launchers()] == ["isaaclab_tasks_cfg.launch"]
+    seen = []
+
+    class Launcher:
+        @staticmethod
+        def launches(arguments: list[str]) -> bool:
+            return "--task=Other-v0" in arguments
+
+        @staticmethod
+        def run(command: str, arguments: list[str]) -> None:
+            seen.append((command, arguments))
+            raise LaunchError("no simulator")
+
+    monkeypatch.setattr(main, "find_launchers", lambda: [Launcher])
+    monkeypatch.setattr(sys, "argv", ["play.py", "--task=Other-v0", "--num_envs=3"])
+    assert main.run("play") == 1
+    assert seen == [("play", ["--task=Other-v0", "--num_envs=3"])]
+    assert capsys.readouterr().err == "Error: no simulator\n"
