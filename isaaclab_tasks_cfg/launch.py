@@ -18,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
+from isaaclab_tasks_cfg.supported import INSTALL
 from rsl_dpcppo.errors import LaunchError
 from rsl_dpcppo.importing import when_imported
 
@@ -26,13 +27,6 @@ TITLE = "Isaac Lab"
 
 SCRIPTS = Path("scripts") / "reinforcement_learning" / "rsl_rl"
 """Folder of the RSL-RL scripts in an Isaac Lab checkout."""
-
-SUPPORTED = "Isaac Lab 2.3 (rsl-rl-lib 3.0.1 to 3.3); Isaac Lab 3.0 launches itself: isaaclab train --agent dpcppo"
-
-INSTALL = (
-    f"Supported: {SUPPORTED}. Install it as its documentation says, then run isaaclab.sh -p scripts/train.py, set "
-    "ISAACLAB_PATH, or pass --isaaclab-path. The embedded tasks, such as MultiGoal-v0, run without it."
-)
 
 
 def launches(arguments: Sequence[str]) -> bool:

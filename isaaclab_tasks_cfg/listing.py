@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from isaaclab_tasks_cfg import HOST_KEY, agent_names, register
-from isaaclab_tasks_cfg.launch import INSTALL
+from isaaclab_tasks_cfg.supported import INSTALL
 from rsl_dpcppo.config.paper import ISAAC_TASKS, base_id, find_paper_task
 from rsl_dpcppo.errors import LaunchError
 

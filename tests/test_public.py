@@ -35,6 +35,13 @@ def test_flows_need_no_rsl_rl() -> None:
     assert run(f"{program}; print(flow.__name__)") == "rsl_dpcppo.flow"
 
 
+@pytest.mark.parametrize("order", ["rsl_dpcppo, rsl_rl.runners", "rsl_rl.runners, rsl_dpcppo"])
+def test_runners_that_evaluate_class_names_find_it(order: str) -> None:
+    """As RSL-RL before 3.2 does, whichever is imported first."""
+    program = f"import {order}; print(eval('rsl_dpcppo.DPCPPO', vars(rsl_rl.runners.on_policy_runner)))"
+    assert run(program) == "<class 'rsl_dpcppo.DPCPPO'>"
+
+
 def test_an_unsupported_rsl_rl_is_named_when_a_class_is_asked_for() -> None:
     program = """
 import importlib.metadata

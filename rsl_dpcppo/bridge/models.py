@@ -1,17 +1,47 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""What building a flow model takes in both generations: its fields, and a look at what the environment offers."""
+"""What flow models are alike in both generations, and what is asked of an environment before one is built."""
 
 from __future__ import annotations
 
 import numbers
-from typing import Any
+from typing import Any, ClassVar
 
 from tensordict import TensorDict
 from torch import Tensor
 
 from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.learning.head import PolicyHead
+from rsl_dpcppo.learning.policy import FlowPolicy
+
+
+class CommonModel:
+    """A model of RSL-RL that a flow policy has moved into."""
+
+    policy_class: ClassVar[type[FlowPolicy]]
+    fields_class: ClassVar[Any]
+
+    flow_policy: FlowPolicy
+
+    def move_in(self, policy: FlowPolicy) -> PolicyHead:
+        """Take a policy's modules in, so that they are saved and moved with the model's, and return its head."""
+        self.flow_policy = policy
+        for name, module in policy.modules().items():
+            setattr(self, name, module)
+        return policy.head
+
+    @property
+    def head(self) -> PolicyHead:
+        """The policy that acts at play time."""
+        return self.flow_policy.head
+
+    def update_normalization(self, obs: TensorDict) -> None:
+        """Leave the normalisers as they are: within an iteration, the flow is trained on what it acted on."""
+
+    def update_normalizers(self, observations: TensorDict) -> None:
+        """Update the normalisers from a whole rollout. Shape: [batch, ...]."""
+        super().update_normalization(observations)  # type: ignore[misc]
 
 
 def split_fields(fields_class: Any, fields: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rsl_dpcppo.config.checks import check_choice, check_int, check_noise
+from rsl_dpcppo.config.fields import Fields
 
 COMPILE_MODES = ("auto", "none", "inductor", "cudagraph")
 """How sampler and gradient steps run."""
 
 
 @dataclass
-class LearnerFields:
+class LearnerFields(Fields):
     """The field that every algorithm adds to those of RSL-RL's PPO."""
 
     compile: str = "auto"
@@ -28,11 +29,12 @@ class LearnerFields:
         Raises:
             ConfigError: Names the field, its value and what would be right.
         """
+        super().__post_init__()
         check_choice("compile", self.compile, COMPILE_MODES)
 
 
 @dataclass
-class SampledModelFields:
+class SampledModelFields(Fields):
     """The fields that a model adds to those of RSL-RL's whose actions come from the flow alone.
 
     RSL-RL's ``hidden_dims`` and ``activation`` are those of the flow's network, the model's only one.
@@ -54,6 +56,7 @@ class SampledModelFields:
         Raises:
             ConfigError: Names the field, its value and what would be right.
         """
+        super().__post_init__()
         check_int("flow_steps", self.flow_steps, minimum=1)
         check_int("flow_time_features", self.flow_time_features, minimum=0, even=True)
         self.inference_noise = check_noise("inference_noise", self.inference_noise)

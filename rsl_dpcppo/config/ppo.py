@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 from rsl_dpcppo.config.checks import check_activation, check_choice, check_float, check_int, check_widths
+from rsl_dpcppo.config.fields import Fields
 
 
 @dataclass
-class NetworkCfg:
+class NetworkCfg(Fields):
     """A multi-layer perceptron of RSL-RL."""
 
     hidden_dims: list[int] = field(default_factory=lambda: [400, 200, 100])
@@ -26,6 +27,7 @@ class NetworkCfg:
 
     def __post_init__(self) -> None:
         """Check types and ranges."""
+        super().__post_init__()
         self.hidden_dims = check_widths("hidden_dims", self.hidden_dims)
         check_activation("activation", self.activation)
 
@@ -48,7 +50,7 @@ class GaussianActorCfg(NetworkCfg):
 
 
 @dataclass
-class PPOAlgorithmCfg:
+class PPOAlgorithmCfg(Fields):
     """RSL-RL's PPO. Names and meanings are RSL-RL's."""
 
     num_learning_epochs: int = 5
@@ -92,6 +94,7 @@ class PPOAlgorithmCfg:
 
     def __post_init__(self) -> None:
         """Check types and ranges."""
+        super().__post_init__()
         for name in ("num_learning_epochs", "num_mini_batches"):
             check_int(name, getattr(self, name), minimum=1)
         for name in ("clip_param", "learning_rate", "max_grad_norm", "desired_kl"):
@@ -116,7 +119,7 @@ PPO_FIELDS = tuple(x.name for x in fields(PPOAlgorithmCfg))
 
 
 @dataclass
-class RunnerCfg:
+class RunnerCfg(Fields):
     """RSL-RL's on-policy runner. Names and meanings are RSL-RL's and Isaac Lab's."""
 
     name: ClassVar[str]
@@ -166,6 +169,7 @@ class RunnerCfg:
 
     def __post_init__(self) -> None:
         """Check types and ranges."""
+        super().__post_init__()
         for name in ("num_envs", "num_steps_per_env", "max_iterations", "save_interval"):
             check_int(name, getattr(self, name), minimum=1)
         check_choice("logger", self.logger, ("tensorboard", "wandb", "neptune"))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
-REPOSITORY = FOLDER.parents[2]
+REPOSITORY = FOLDER.parents[1]
 
 
 def run(*arguments: Any, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -17,6 +17,7 @@ from rsl_dpcppo.config.checks import (
     check_noise,
     check_widths,
 )
+from rsl_dpcppo.config.fields import Fields
 from rsl_dpcppo.config.learner import LearnerFields
 from rsl_dpcppo.config.paper import TABLE_5
 from rsl_dpcppo.config.ppo import PPO_FIELDS, GaussianActorCfg, PPOAlgorithmCfg, RunnerCfg
@@ -39,7 +40,7 @@ FLOW_PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass
-class FlowFields:
+class FlowFields(Fields):
     """The fields that a flow model adds to those of RSL-RL's model."""
 
     flow_hidden_dims: list[int] = field(default_factory=lambda: [400, 200, 100])
@@ -72,6 +73,7 @@ class FlowFields:
         Raises:
             ConfigError: Names the field, its value and what would be right.
         """
+        super().__post_init__()
         self.flow_hidden_dims = check_widths("flow_hidden_dims", self.flow_hidden_dims)
         check_activation("flow_activation", self.flow_activation)
         check_int("flow_steps", self.flow_steps, minimum=1)
@@ -154,20 +156,10 @@ class DPCPPOFields(LearnerFields):
 class FlowActorCfg(FlowFields, GaussianActorCfg):
     """The flow policy: RSL-RL's own fields describe the residual kernel, the ``flow_`` fields the flow."""
 
-    def __post_init__(self) -> None:
-        """Check types and ranges."""
-        FlowFields.__post_init__(self)
-        GaussianActorCfg.__post_init__(self)
-
 
 @dataclass
 class DPCPPOAlgorithmCfg(DPCPPOFields, PPOAlgorithmCfg):
     """DP-CPPO: RSL-RL's fields for the conditional PPO step, ours for the regulariser and the flow's fit."""
-
-    def __post_init__(self) -> None:
-        """Check types and ranges."""
-        DPCPPOFields.__post_init__(self)
-        PPOAlgorithmCfg.__post_init__(self)
 
 
 @dataclass

@@ -64,11 +64,6 @@ class DPPOFields(LearnerFields):
 class DPPOActorCfg(DPPOModelFields, NetworkCfg):
     """The policy of DPPO."""
 
-    def __post_init__(self) -> None:
-        """Check types and ranges."""
-        DPPOModelFields.__post_init__(self)
-        NetworkCfg.__post_init__(self)
-
 
 @dataclass
 class DPPOAlgorithmCfg(DPPOFields, PPOAlgorithmCfg):
@@ -83,8 +78,7 @@ class DPPOAlgorithmCfg(DPPOFields, PPOAlgorithmCfg):
 
     def __post_init__(self) -> None:
         """Check types and ranges."""
-        DPPOFields.__post_init__(self)
-        PPOAlgorithmCfg.__post_init__(self)
+        super().__post_init__()
         check_no_entropy("DPPO", self.entropy_coef)
 
 

@@ -47,11 +47,6 @@ class FPOFields(LearnerFields):
 class FPOActorCfg(FPOModelFields, NetworkCfg):
     """The policy of FPO."""
 
-    def __post_init__(self) -> None:
-        """Check types and ranges."""
-        FPOModelFields.__post_init__(self)
-        NetworkCfg.__post_init__(self)
-
 
 @dataclass
 class FPOAlgorithmCfg(FPOFields, PPOAlgorithmCfg):
@@ -67,7 +62,6 @@ class FPOAlgorithmCfg(FPOFields, PPOAlgorithmCfg):
     def __post_init__(self) -> None:
         """Check types and ranges."""
         super().__post_init__()
-        PPOAlgorithmCfg.__post_init__(self)
         check_no_entropy("FPO", self.entropy_coef)
 
 

@@ -63,7 +63,6 @@ class FPOPlusPlusAlgorithmCfg(FPOPlusPlusFields, PPOAlgorithmCfg):
     def __post_init__(self) -> None:
         """Check types and ranges."""
         super().__post_init__()
-        PPOAlgorithmCfg.__post_init__(self)
         check_no_entropy("FPO++", self.entropy_coef)
 
 

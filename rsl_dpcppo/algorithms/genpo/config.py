@@ -49,20 +49,10 @@ class GenPOActorCfg(GenPOModelFields, NetworkCfg):
 
     activation: str = "mish"
 
-    def __post_init__(self) -> None:
-        """Check types and ranges."""
-        GenPOModelFields.__post_init__(self)
-        NetworkCfg.__post_init__(self)
-
 
 @dataclass
 class GenPOAlgorithmCfg(GenPOFields, PPOAlgorithmCfg):
     """GenPO: RSL-RL's fields for the PPO step, and its own."""
-
-    def __post_init__(self) -> None:
-        """Check types and ranges."""
-        GenPOFields.__post_init__(self)
-        PPOAlgorithmCfg.__post_init__(self)
 
 
 @dataclass

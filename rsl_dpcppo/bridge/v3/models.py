@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from rsl_rl import modules
@@ -16,7 +16,7 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from rsl_dpcppo.bridge.models import check_observations, split_fields, spread
+from rsl_dpcppo.bridge.models import CommonModel, check_observations, split_fields, spread
 from rsl_dpcppo.errors import ConfigError, check_fields
 from rsl_dpcppo.learning.policy import FlowPolicy, Shape
 
@@ -33,14 +33,12 @@ def make_class(name: str, stem: str, policy_class: type[FlowPolicy]) -> Any:
     return type(name, (*encoder, mixin, base), {"__doc__": doc, "policy_class": policy_class, "fields_class": fields})
 
 
-class FlowModel:
+class FlowModel(CommonModel):
     """Turns an actor-critic of RSL-RL into a flow policy, whose head takes the place of ``actor``.
 
     Isaac Lab's exporters copy ``actor`` after the normaliser and the recurrent layer, and so export the whole policy.
     """
 
-    policy_class: ClassVar[type[FlowPolicy]]
-    fields_class: ClassVar[Any]
     images_allowed = False
 
     # Brought by RSL-RL's module.
@@ -86,20 +84,12 @@ class FlowModel:
             arguments.arguments["actor_hidden_dims"],
             arguments.arguments["activation"],
         )
-        self.flow_policy = self.make_policy(shape, flow)
-        for name, module in self.flow_policy.modules().items():
-            setattr(self, name, module)
-        self.actor = self.flow_policy.head
+        self.actor = self.move_in(self.make_policy(shape, flow))
         print(f"Actor: {self.actor}")
 
     def make_policy(self, shape: Shape, fields: Any) -> FlowPolicy:
         """Return the policy."""
         raise NotImplementedError
-
-    @property
-    def head(self) -> Any:
-        """The policy that acts at play time."""
-        return self.actor
 
     @property
     def normalizer(self) -> nn.Module:
@@ -113,13 +103,6 @@ class FlowModel:
     def act_inference(self, obs: TensorDict) -> Tensor:
         """Act as the inference settings say. Shape: [num_envs, num_actions]."""
         return self.head(self.context(obs))
-
-    def update_normalization(self, obs: TensorDict) -> None:
-        """Leave the normalisers as they are: within an iteration, the flow is trained on what it acted on."""
-
-    def update_normalizers(self, observations: TensorDict) -> None:
-        """Update the normalisers of actor and critic from a whole rollout. Shape: [batch, ...]."""
-        super().update_normalization(observations)  # type: ignore[misc]
 
 
 class RecurrentEncoder:

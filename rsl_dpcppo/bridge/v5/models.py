@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from rsl_rl.models import CNNModel, MLPModel, RNNModel
@@ -15,7 +15,7 @@ from rsl_rl.utils import unpad_trajectories
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from rsl_dpcppo.bridge.models import check_observations, split_fields, spread
+from rsl_dpcppo.bridge.models import CommonModel, check_observations, split_fields, spread
 from rsl_dpcppo.errors import ConfigError, check_fields
 from rsl_dpcppo.learning.policy import FlowPolicy, Shape
 
@@ -32,14 +32,11 @@ def make_class(name: str, stem: str, policy_class: type[FlowPolicy]) -> Any:
     return type(name, (mixin, base), {"__doc__": doc, "policy_class": policy_class, "fields_class": fields})
 
 
-class FlowModel:
+class FlowModel(CommonModel):
     """Turns a model of RSL-RL into a flow policy, whose head takes the place of its MLP.
 
     RSL-RL's own exporters copy ``mlp`` after the encoder, and so export the whole policy.
     """
-
-    policy_class: ClassVar[type[FlowPolicy]]
-    fields_class: ClassVar[Any]
 
     # Brought by RSL-RL's model.
     is_recurrent: bool
@@ -85,10 +82,7 @@ class FlowModel:
             arguments.arguments["hidden_dims"],
             arguments.arguments["activation"],
         )
-        self.flow_policy = self.policy_class(shape, flow, self.mlp)  # type: ignore[call-arg]
-        for name, module in self.flow_policy.modules().items():
-            setattr(self, name, module)
-        self.mlp = self.flow_policy.head
+        self.mlp = self.move_in(self.policy_class(shape, flow, self.mlp))  # type: ignore[call-arg]
 
     def check_distribution(self, distribution_cfg: dict[str, Any] | None) -> None:
         """Refuse a distribution of RSL-RL's that the policy has no place for, before the model is built."""
@@ -96,11 +90,6 @@ class FlowModel:
 
     def check_built_distribution(self) -> None:
         """Refuse such a distribution once RSL-RL has built it."""
-
-    @property
-    def head(self) -> Any:
-        """The policy that acts at play time."""
-        return self.mlp
 
     @property
     def normalizer(self) -> nn.Module:
@@ -112,13 +101,6 @@ class FlowModel:
         if masks is not None and not self.is_recurrent:
             observations, masks = unpad_trajectories(observations, masks), None
         return self.get_latent(observations, masks, hidden_state)
-
-    def update_normalization(self, obs: TensorDict) -> None:
-        """Leave the normaliser as it is: within an iteration, the flow is trained on what it acted on."""
-
-    def update_normalizers(self, observations: TensorDict) -> None:
-        """Update the normaliser from a whole rollout. Shape: [batch, ...]."""
-        super().update_normalization(observations)  # type: ignore[misc]
 
     def _get_latent_dim(self) -> int:
         return super()._get_latent_dim() + self._extra_inputs  # type: ignore[misc]

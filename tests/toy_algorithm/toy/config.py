@@ -23,9 +23,7 @@ class ToyFields(LearnerFields):
 
 @dataclass
 class ToyActorCfg(SampledModelFields, NetworkCfg):
-    def __post_init__(self) -> None:
-        SampledModelFields.__post_init__(self)
-        NetworkCfg.__post_init__(self)
+    pass
 
 
 @dataclass
@@ -33,10 +31,6 @@ class ToyAlgorithmCfg(ToyFields, PPOAlgorithmCfg):
     entropy_coef: float = 0.0
     learning_rate: float = 1e-3
     schedule: str = "fixed"
-
-    def __post_init__(self) -> None:
-        ToyFields.__post_init__(self)
-        PPOAlgorithmCfg.__post_init__(self)
 
 
 @dataclass
