@@ -49,11 +49,11 @@ def _agent(task_id: str, name: str) -> Callable[[], Any]:
     def make() -> Any:
         from isaaclab_tasks_cfg.host_cfg import to_dpcppo, to_peer
 
-        if name != "dpcppo":
+        if not ALGORITHMS[name].takes_every_encoder:
             return to_peer(_host_cfg(task_id), name)
-        cfg = to_dpcppo(_host_cfg(task_id))
+        cfg = to_dpcppo(_host_cfg(task_id), name)
         task = find_paper_task(task_id)
-        return _apply(cfg, task.dpcppo) if task else cfg
+        return _apply(cfg, task.dpcppo, score=name == "dpcppo") if task else cfg
 
     return make
 
@@ -76,11 +76,11 @@ def _host_cfg(task_id: str) -> Any:
     return load_cfg_from_registry(task_id, HOST_KEY)
 
 
-def _apply(cfg: Any, settings: PaperSettings) -> Any:
+def _apply(cfg: Any, settings: PaperSettings, score: bool = True) -> Any:
     """Write a column of the paper into a runner configuration; gamma, iterations, std and the rest stay the host's."""
     from isaaclab_tasks_cfg.host_cfg import set_networks
 
     cfg.num_steps_per_env = settings.num_steps_per_env
-    settings.apply_to_algorithm(cfg.algorithm)
+    settings.apply_to_algorithm(cfg.algorithm, score)
     set_networks(cfg, list(settings.hidden_dims), settings.activation)
     return cfg

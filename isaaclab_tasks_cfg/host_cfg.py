@@ -38,18 +38,19 @@ else:
     }
 
 
-def to_dpcppo(ppo: Any) -> Any:
+def to_dpcppo(ppo: Any, name: str = "dpcppo") -> Any:
     """Return a task's PPO configuration with DP-CPPO in PPO's place: same networks and PPO fields, Table 5's flow.
 
     Args:
         ppo: Runner configuration of the host, left as it is.
+        name: Name of the algorithm: DP-CPPO, or another one that takes every encoder.
 
     Returns:
         A runner configuration of the same class, whose runs go to a folder of their own.
     """
     cfg = _with_models(ppo)
     model = getattr(cfg, MODEL)
-    cfg = _derived(cfg, "dpcppo", class_name=FLOW_MODELS[_kind(model)])
+    cfg = _derived(cfg, name, class_name=FLOW_MODELS[_kind(model)])
     widths = model.actor_hidden_dims if IN_ONE else model.hidden_dims
     set_networks(cfg, list(widths), model.activation, critic=False)
     return cfg

@@ -84,10 +84,15 @@ class PaperSettings:
         widths = self.flow_hidden_dims or self.hidden_dims
         return {"flow_hidden_dims": list(widths), "flow_activation": self.activation}
 
-    def apply_to_algorithm(self, algorithm: Any) -> None:
-        """Write the column into a configuration of PPO or DP-CPPO, ours or a host's: into the fields that it has."""
+    def apply_to_algorithm(self, algorithm: Any, score: bool = True) -> None:
+        """Write the column into a configuration of an algorithm, ours or a host's: into the fields that it has.
+
+        Args:
+            algorithm: The configuration, which is changed.
+            score: Whether the weight of the score regulariser is written too, where there is one.
+        """
         for field in fields(self):
-            if hasattr(algorithm, field.name):
+            if hasattr(algorithm, field.name) and (score or field.name != "score_coef"):
                 setattr(algorithm, field.name, getattr(self, field.name))
 
 

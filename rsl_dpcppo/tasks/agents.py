@@ -65,8 +65,11 @@ def to_peer(cfg: DPCPPORunnerCfg, name: str) -> RunnerCfg:
     """
     kind = ALGORITHMS[name].runner_cfg
     peer = kind(**_values(cfg, _RUN_FIELDS), critic=dataclasses.replace(cfg.critic))
-    peer.actor.hidden_dims = list(cfg.actor.flow_hidden_dims)
-    peer.actor.obs_normalization = cfg.actor.obs_normalization
+    if isinstance(peer.actor, FlowActorCfg):
+        peer.actor = dataclasses.replace(cfg.actor)
+    else:
+        peer.actor.hidden_dims = list(cfg.actor.flow_hidden_dims)
+        peer.actor.obs_normalization = cfg.actor.obs_normalization
     peer.algorithm = dataclasses.replace(peer.algorithm, **_values(cfg.algorithm, kind.task_fields))
     return peer
 

@@ -69,15 +69,19 @@ class DPCPPOLearner(OnPolicyLearner):
         self._baseline = self._make_baseline() if self.cfg.base_action_baseline else None
 
     def learn(self) -> tuple[dict[str, Tensor], dict[str, float]]:
-        """Improve the kernel, then fit the flow to the improved policy."""
+        """Improve the kernel, then fold the improvement back into the flow."""
         report, figures = super().learn()
         with self.clock.phase("fit"):
-            fit, report["flow_gap"] = self.fit()
+            self.fold_back(report, figures)
+        return report, figures
+
+    def fold_back(self, report: dict[str, Tensor], figures: dict[str, float]) -> None:
+        """Fit the flow to the improved policy, and add to what is logged: losses on the device, and plain figures."""
+        fit, report["flow_gap"] = self.fit()
         report |= {"flow_matching_first": fit.first_loss, "flow_matching_last": fit.last_loss}
         steps = fit.num_epochs * self.cfg.flow_num_mini_batches
         figures["flow_fit_epochs"] = fit.num_epochs
         figures["flow_ema_horizon"] = ema_horizon(self.cfg.flow_ema_decay, steps)
-        return report, figures
 
     def improve(self) -> dict[str, Tensor]:
         """Do PPO's epochs on the kernel p(a | a0, s): equation (16)."""

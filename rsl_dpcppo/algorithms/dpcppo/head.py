@@ -59,15 +59,20 @@ class ResidualHead(PolicyHead):
         self.register_buffer("frequencies", 2.0 ** torch.arange(residual_frequencies), persistent=False)
         if residual_frequencies:
             # Each base action is carried on by mu in every iteration: a random mu would carry all of them one way.
-            last = [module for module in residual.modules() if isinstance(module, nn.Linear)][-1]
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+            self.zero_residual()
         self.set_inference(inference_policy, inference_noise)
 
     def set_inference(self, policy: str, noise: str) -> None:
         """Choose how the policy acts; see :meth:`PolicyHead.set_inference`."""
         super().set_inference(policy, noise)
         self.add_residual = policy == "flow_residual"
+
+    def zero_residual(self) -> list[Tensor]:
+        """Set mu to zero, and return the parameters that are zero now: those of its last layer."""
+        last = [module for module in self.residual.modules() if isinstance(module, nn.Linear)][-1]
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        return [last.weight, last.bias]
 
     def act(self, noise: Tensor, context: Tensor) -> Tensor:
         """Act from a given initial noise a_n of shape [batch, num_actions]."""

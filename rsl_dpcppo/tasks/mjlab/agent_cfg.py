@@ -25,11 +25,12 @@ FLOW_MODELS = {
 """DP-CPPO's model in the place of each of RSL-RL's and mjlab's."""
 
 
-def to_dpcppo(ppo: RslRlOnPolicyRunnerCfg) -> RslRlOnPolicyRunnerCfg:
+def to_dpcppo(ppo: RslRlOnPolicyRunnerCfg, name: str = "dpcppo") -> RslRlOnPolicyRunnerCfg:
     """Return a task's PPO configuration with DP-CPPO in PPO's place: same networks and PPO fields, Table 5's flow.
 
     Args:
         ppo: Runner configuration of the task, left as it is.
+        name: Name of the algorithm: DP-CPPO, or another one that takes every encoder.
 
     Returns:
         A runner configuration of the same class, whose runs go to a folder of their own.
@@ -40,7 +41,7 @@ def to_dpcppo(ppo: RslRlOnPolicyRunnerCfg) -> RslRlOnPolicyRunnerCfg:
     _check_derivable(ppo)
     return _derived(
         ppo,
-        "dpcppo",
+        name,
         class_name=FLOW_MODELS[ppo.actor.class_name],
         flow_hidden_dims=list(ppo.actor.hidden_dims),
         flow_activation=ppo.actor.activation,

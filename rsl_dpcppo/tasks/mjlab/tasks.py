@@ -12,7 +12,7 @@ from mjlab.rl import RslRlOnPolicyRunnerCfg
 from mjlab.tasks.registry import list_tasks, load_env_cfg, load_rl_cfg, load_runner_cls, register_mjlab_task
 
 from rsl_dpcppo.algorithms.registry import ALGORITHMS
-from rsl_dpcppo.config.paper import PaperSettings, find_paper_task
+from rsl_dpcppo.config.paper import find_paper_task
 from rsl_dpcppo.tasks.mjlab.agent_cfg import to_dpcppo, to_peer
 
 PAPER_TASKS = {
@@ -71,15 +71,11 @@ def agent_cfg(task_id: str, name: str = "dpcppo") -> RslRlOnPolicyRunnerCfg:
         ConfigError: If it cannot be derived; see :mod:`rsl_dpcppo.tasks.mjlab.agent_cfg`.
     """
     ppo = load_rl_cfg(task_id)
-    if name != "dpcppo":
+    if not ALGORITHMS[name].takes_every_encoder:
         return to_peer(ppo, name)
-    cfg = to_dpcppo(ppo)
+    cfg = to_dpcppo(ppo, name)
     task = find_paper_task(PAPER_TASKS.get(task_id, ""))
-    return _with_paper(cfg, task.dpcppo) if task else cfg
-
-
-def _with_paper(cfg: RslRlOnPolicyRunnerCfg, settings: PaperSettings) -> RslRlOnPolicyRunnerCfg:
-    """Write a column of the paper into a configuration, whose networks are the column's already."""
-    cfg.num_steps_per_env = settings.num_steps_per_env
-    settings.apply_to_algorithm(cfg.algorithm)
+    if task:  # whose networks are the column's already
+        cfg.num_steps_per_env = task.dpcppo.num_steps_per_env
+        task.dpcppo.apply_to_algorithm(cfg.algorithm, score=name == "dpcppo")
     return cfg
