@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rsl_dpcppo.bridge.version import GENERATION
+from rsl_dpcppo.bridge.version import GENERATION, VERSION
 from rsl_dpcppo.cli.export import export
 from rsl_dpcppo.cli.play import play
 from rsl_dpcppo.cli.run_cfg import load_agent
@@ -58,6 +58,8 @@ def test_it_plays_and_resumes_as_before(agent: str) -> None:
     assert played(agent) == pytest.approx(RETURNS[agent]["played"], abs=1e-3)
     own = OWN_FLAGS.get(agent, [])
     train([f"--agent={agent}", "--resume", "--experiment_name=older", "--max_iterations=2", *FLAGS, *own])
+    if GENERATION == 5 and VERSION.release < (5, 5):
+        return  # RSL-RL's normalisers learned at other moments then: the resumed run is another one
     # Rounding differs from machine to machine, and two iterations carry it on.
     assert played(agent) == pytest.approx(RETURNS[agent]["resumed"], abs=2e-2)
 
