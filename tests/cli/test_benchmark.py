@@ -127,8 +127,18 @@ def test_command_writes_ratios_and_picture(tmp_path: Path, capsys: pytest.Captur
     assert figures["costs"]["3"]["counts"]["operators"] > figures["costs"]["2"]["counts"]["operators"]
     assert (tmp_path / "a.png").stat().st_size > 5_000
     printed = capsys.readouterr().out
-    assert "DP-CPPO k=3" in printed
+    assert "dpcppo k=3" in printed
     assert f"{figures['ratio_to_ppo']['3']:.2f}" in printed
+
+
+def test_folds_are_measured_over_whole_periods(tmp_path: Path) -> None:
+    """Their fits are rare: an iteration costs the mean over the iterations from one to the next."""
+    arguments = ["--agent=dpcppo_fold", "--task=quadcopter", "--num_envs=32", "--steps=2", "--repeats=1"]
+    fields = ["agent.algorithm.fold_interval=3", "agent.algorithm.flow_num_mini_batches=1"]
+    benchmark([*arguments, *fields, "--flow_steps=2", f"--json={tmp_path / 'a.json'}"])
+    cost = json.loads((tmp_path / "a.json").read_text())["costs"]["2"]
+    assert cost["seconds"]["fit"] > 0.0
+    assert cost["counts"]["gigaflops"] == pytest.approx(cost["minimum_gigaflops"], rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Measure what an iteration of DP-CPPO costs beside one of stock PPO, in one process."""
+"""Measure what an iteration costs beside one of stock PPO, in one process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import torch
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg
 from rsl_dpcppo.algorithms.registry import ALGORITHMS, peers
 from rsl_dpcppo.cli.arguments import make_parser, parse, positive
-from rsl_dpcppo.cli.benchmark.measure import PHASES, Counts, Learner, minimum_gigaflops
+from rsl_dpcppo.cli.benchmark.measure import PHASES, Counts, Learner, fold_interval, minimum_gigaflops
 from rsl_dpcppo.cli.benchmark.workload import SHAPES, SyntheticEnv, find_shape, make_agent
 from rsl_dpcppo.cli.run_cfg import override
 from rsl_dpcppo.config import RunnerCfg, check_choice
@@ -29,6 +29,9 @@ from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.metrics import peak_memory
 from rsl_dpcppo.tasks.agents import to_peer, to_ppo
 from rsl_dpcppo.tasks.registry import find_task
+
+AGENTS = ("dpcppo", "dpcppo_fold")
+"""Agents whose number of solver steps is varied."""
 
 SCALES = (256, 1024, 4096, 16384, 65536)
 """Numbers of environments of --scaling."""
@@ -64,6 +67,7 @@ def benchmark(arguments: list[str]) -> None:
     shapes = ", ".join(SHAPES)
     parser.add_argument("--num_envs", type=positive, help="number of environments (default: 4096)")
     parser.add_argument("--steps", type=positive, help="steps of a rollout (default: the paper's)")
+    parser.add_argument("--agent", default="dpcppo", choices=AGENTS, help="agent to measure (default: %(default)s)")
     parser.add_argument("--flow_steps", default="4,8,16", help="numbers of solver steps (default: %(default)s)")
     names = ", ".join(peers())
     parser.add_argument("--peers", default="", help=f"other agents to measure, separated by commas: {names}")
@@ -97,27 +101,28 @@ def benchmark(arguments: list[str]) -> None:
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     if args.plot:
-        _draw(costs, args.plot)
+        _draw(args, costs)
 
 
 def _measure(args: argparse.Namespace, overrides: list[str], num_envs: int) -> dict[str, Cost]:
-    """Return the cost of PPO ("ppo") and of DP-CPPO (by its number of solver steps)."""
+    """Return the cost of PPO ("ppo") and of the agent (by its number of solver steps), over whole fold periods."""
     cfgs, make_env, sizes = _learners(args, overrides, num_envs)
     memory = {name: _memory(cfg, make_env, args.device) for name, cfg in cfgs.items()}
     learners = {name: Learner(cfg, make_env(), args.device) for name, cfg in cfgs.items()}
     for learner in learners.values():
         learner.iterate()  # the first one allocates
     times: dict[str, list[dict[str, float]]] = {name: [] for name in learners}
+    period = max(map(fold_interval, cfgs.values()))
     for _ in range(args.repeats):
         for name, learner in learners.items():
-            times[name].append(learner.iterate())
+            times[name].append(learner.iterate(period))
     base = [seconds["iteration"] for seconds in times["ppo"]]
     return {
         name: Cost(
             seconds={phase: statistics.median(s[phase] for s in times[name]) for phase in (*PHASES, "iteration")},
             ratio_to_ppo=statistics.median(s["iteration"] / b for s, b in zip(times[name], base, strict=True)),
             memory_mib=memory[name],
-            counts=learner.count(),
+            counts=learner.count(fold_interval(cfgs[name])),
             minimum_gigaflops=None if name in ALGORITHMS else minimum_gigaflops(cfgs[name], *sizes),
         )
         for name, learner in learners.items()
@@ -144,6 +149,9 @@ def _learners(
         make_env = partial(_same, env)  # one simulator, which the learners take turns on
         sizes = env.get_observations()["policy"].shape[-1], env.num_actions
         agents = {k: _agent_of_task(task.make_agent("dpcppo"), num_envs, args.steps, k) for k in flow_steps}
+    if args.agent != "dpcppo":
+        chosen: Any = {k: to_peer(cfg, args.agent) for k, cfg in agents.items()}
+        agents = chosen
     agents = {k: override(cfg, overrides) for k, cfg in agents.items()}
     others = {name: to_peer(agents[flow_steps[0]], name) for name in _peer_names(args.peers)}
     return (
@@ -192,7 +200,7 @@ def _scaling(args: argparse.Namespace, overrides: list[str]) -> dict[int, dict[s
     for num_envs in SCALES:
         costs = _measure(args, overrides, num_envs)
         seconds[num_envs] = {name: cost.seconds["iteration"] for name, cost in costs.items()}
-        row = "  ".join(f"{_name(name)} {value:8.4f}" for name, value in seconds[num_envs].items())
+        row = "  ".join(f"{_name(name, args.agent)} {value:8.4f}" for name, value in seconds[num_envs].items())
         print(f"{num_envs:6d} environments: {row}", flush=True)
     return seconds
 
@@ -207,20 +215,20 @@ def _table(args: argparse.Namespace, costs: dict[str, Cost]) -> str:
         least = f"{cost.minimum_gigaflops:.1f}" if cost.minimum_gigaflops else "-"
         memory = f"{cost.memory_mib:.0f}" if cost.memory_mib else "-"
         ratio = f"{cost.ratio_to_ppo:.2f}"
-        rows.append([_name(name), milliseconds[0], ratio, *milliseconds[1:], *counts, least, memory])
+        rows.append([_name(name, args.agent), milliseconds[0], ratio, *milliseconds[1:], *counts, least, memory])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     title = f"{args.task}, {args.num_envs} environments, {_device_name(args.device)}: milliseconds, medians of "
     return "\n".join([f"\n{title}{args.repeats} iterations in turn", *lines])
 
 
-def _draw(costs: dict[str, Cost], path: Path) -> None:
+def _draw(args: argparse.Namespace, costs: dict[str, Cost]) -> None:
     """Draw the phases of each learner's iteration as stacked bars."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.0, 0.6 * len(costs) + 1.4), dpi=120, layout="constrained")
     axes = figure.subplots()
-    names = [_name(name) for name in costs]
+    names = [_name(name, args.agent) for name in costs]
     left = [0.0] * len(costs)
     for phase, color in zip(PHASES, ("#999999", "#56B4E9", "#F0E442", "#0072B2", "#D55E00"), strict=True):
         values = [1000 * cost.seconds[phase] for cost in costs.values()]
@@ -229,11 +237,11 @@ def _draw(costs: dict[str, Cost], path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("milliseconds of an iteration")
     axes.legend(ncols=len(PHASES), fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    figure.savefig(path, format="png")
+    figure.savefig(args.plot, format="png")
 
 
-def _name(name: str) -> str:
-    return {"ppo": "PPO"}.get(name, f"DP-CPPO k={name}" if name.isdigit() else name)
+def _name(name: str, agent: str) -> str:
+    return {"ppo": "PPO"}.get(name, f"{agent} k={name}" if name.isdigit() else name)
 
 
 def _device_name(device: str) -> str:

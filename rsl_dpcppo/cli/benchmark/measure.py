@@ -60,13 +60,20 @@ class Learner:
         self._cuda = torch.device(device).type == "cuda"
         self._observations = env.get_observations().to(device)
 
-    def iterate(self) -> dict[str, float]:
-        """Do one iteration.
+    def iterate(self, number: int = 1) -> dict[str, float]:
+        """Do some iterations.
+
+        Args:
+            number: How many.
 
         Returns:
-            Seconds of each phase, and "iteration". Between phases the host waits for the device: once a phase of a
-            rollout's step, which adds some microseconds to each.
+            Mean seconds of each phase, and of the "iteration". Between phases the host waits for the device: once a
+            phase of a rollout's step, which adds some microseconds to each.
         """
+        times = [self._iterate() for _ in range(number)]
+        return {name: sum(seconds[name] for seconds in times) / number for name in times[0]}
+
+    def _iterate(self) -> dict[str, float]:
         seconds = dict.fromkeys(PHASES, 0.0)
         alg, env = self.runner.alg, self.runner.env
         began = self._now()
@@ -88,13 +95,17 @@ class Learner:
         seconds["update"] -= seconds["fit"]
         return seconds
 
-    def count(self) -> Counts:
-        """Count what one iteration does."""
+    def count(self, period: int = 1) -> Counts:
+        """Count what an iteration does, in the mean over a period of several."""
         with FlopCounterMode(display=False) as flops:
-            self.iterate()
+            self.iterate(period)
         with OperatorCounter() as counter:
-            self.iterate()
-        return Counts(counter.operators, counter.synchronisations, flops.get_total_flops() / 1e9)
+            self.iterate(period)
+        return Counts(
+            round(counter.operators / period),
+            round(counter.synchronisations / period),
+            flops.get_total_flops() / period / 1e9,
+        )
 
     def _now(self) -> float:
         if self._cuda:
@@ -157,7 +168,7 @@ def minimum_gigaflops(cfg: RunnerCfg, num_observations: int, num_actions: int) -
     actor = _products(kernel_inputs, cfg.actor.hidden_dims, num_actions)
     critic = _products(num_observations, cfg.critic.hidden_dims, 1)
     first = kernel_inputs * cfg.actor.hidden_dims[0] + num_observations * cfg.critic.hidden_dims[0]
-    total = samples * (actor + critic) + cfg.num_envs * critic  # rollout, and the last value
+    total: float = samples * (actor + critic) + cfg.num_envs * critic  # rollout, and the last value
     total += cfg.algorithm.num_learning_epochs * samples * (3 * (actor + critic) - first)
     if isinstance(cfg, DPCPPORunnerCfg):
         widths = cfg.actor.flow_hidden_dims
@@ -165,9 +176,16 @@ def minimum_gigaflops(cfg: RunnerCfg, num_observations: int, num_actions: int) -
         step = _products(num_actions, widths, num_actions)
         sample = context + cfg.actor.flow_steps * step
         flow_matching = 3 * (context + step) - context - num_actions * widths[0]
-        total += 2 * samples * sample + samples * actor  # rollout and the fit's fresh targets
-        total += cfg.algorithm.flow_num_epochs * samples * flow_matching
+        period = fold_interval(cfg)
+        fitted = min(getattr(cfg.algorithm, "fold_states", samples), period * samples) / period
+        total += samples * sample + fitted * (sample + actor)  # rollout and the fit's fresh targets
+        total += cfg.algorithm.flow_num_epochs * fitted * flow_matching
     return 2 * total / 1e9
+
+
+def fold_interval(cfg: RunnerCfg) -> int:
+    """Return how many iterations an agent needs to do everything that it does: those from one fold to the next."""
+    return getattr(cfg.algorithm, "fold_interval", 1)
 
 
 def _products(num_inputs: int, hidden_dims: list[int], num_outputs: int) -> int:
