@@ -83,7 +83,7 @@ def load_agent(run: Path) -> RunnerCfg | None:
     try:
         saved = OmegaConf.load(path)
         sections = ("actor", "critic", "algorithm")
-        if not isinstance(saved, DictConfig) or any(section not in saved for section in sections):
+        if not isinstance(saved, DictConfig) or not all(isinstance(saved.get(s), DictConfig) for s in sections):
             raise ConfigError(
                 f"'{path}' does not hold an agent of this package: it lacks one of {', '.join(sections)}."
             )

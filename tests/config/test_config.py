@@ -558,6 +558,7 @@ def test_no_saved_agent_is_none(tmp_path: Path) -> None:
         pytest.param(lambda text: "actor: [", id="no yaml"),
         pytest.param(lambda text: "[1, 2]", id="list"),
         pytest.param(lambda text: "actor:\n", id="no actor"),
+        pytest.param(lambda text: "actor: {}\ncritic: {}\nalgorithm:\n", id="empty algorithm"),
         pytest.param(lambda text: "\x00\x01", id="binary"),
     ],
 )
