@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -71,6 +72,9 @@ def run(command: str) -> int:
     except (ConfigError, CheckpointError, ExportError, LaunchError, NonFiniteError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return STATUS.get(type(error), 2)
+    except BrokenPipeError:  # whoever reads, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("\nInterrupted. Continue from the last checkpoint with --resume.", file=sys.stderr)
         return 130

@@ -52,6 +52,11 @@ def test_mistakes_end_with_one_line_and_a_status() -> None:
     assert len(wrong.stderr.splitlines()) == 1
 
 
+def test_a_reader_that_has_had_enough_is_no_error() -> None:
+    command = f"{sys.executable} -m rsl_dpcppo.cli list-tasks | head -n 1"
+    assert subprocess.run(command, shell=True, text=True, capture_output=True, cwd=ROOT).stderr == ""
+
+
 def test_a_host_that_launches_itself_is_asked_first(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
