@@ -18,7 +18,7 @@ from rsl_dpcppo.cli.run_cfg import is_rsl_rl_agent, load_agent, load_rsl_rl_agen
 from rsl_dpcppo.cli.runs import find
 from rsl_dpcppo.config import PPORunnerCfg
 from rsl_dpcppo.errors import CheckpointError, ConfigError, ExportError
-from rsl_dpcppo.tasks.registry import find_task
+from rsl_dpcppo.tasks.registry import LAUNCH_THEMSELVES, find_task
 
 EXPORT_TOLERANCE = 1e-5
 """Largest difference, in actions, that an exported policy may have from the live one."""
@@ -51,7 +51,7 @@ def _experiment(args: argparse.Namespace) -> str:
     """Return the experiment that the arguments name; a task of another host has none that is known here."""
     if args.experiment_name is not None:
         return args.experiment_name
-    if args.task.startswith(("Isaac", "Mjlab")):
+    if args.task.startswith(LAUNCH_THEMSELVES):
         if args.checkpoint is None:
             raise ConfigError(f"Name the run of '{args.task}': --checkpoint FILE, or --experiment_name EXPERIMENT.")
         return ""

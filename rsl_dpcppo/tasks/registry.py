@@ -21,6 +21,10 @@ HOSTS = {
 and raising ConfigError, for example where the host is not installed."""
 
 
+LAUNCH_THEMSELVES = ("Isaac", "Mjlab")
+"""What the tasks of hosts begin with that train and play their tasks themselves."""
+
+
 def host_modules() -> dict[str, Any]:
     """Return the hosts' modules by prefix."""
     return {prefix: import_module(module) for prefix, module in HOSTS.items()}
@@ -34,6 +38,11 @@ def find_task(name: str) -> Task:
     """
     prefix = next((prefix for prefix in HOSTS if prefix and name.startswith(prefix)), "")
     module = import_module(HOSTS[prefix])
+    if name.startswith(LAUNCH_THEMSELVES):
+        raise ConfigError(
+            f"'{name}' is a task of a host that trains and plays its tasks itself: of our commands, train and play "
+            "take it. If this was one of them, install this package anew (pip install -e .), so that the host is found."
+        )
     if not prefix and name not in module.task_names():
         known = module.task_names()
         hosts = ", ".join(f"{prefix}<name>" for prefix in HOSTS if prefix)

@@ -580,6 +580,8 @@ def test_unknown_task_is_refused_with_a_hint() -> None:
         find_task("MultiGol-v0")
     with pytest.raises(ConfigError, match="no task 'Ant'"):
         make_agent("Ant", "dpcppo")
+    with pytest.raises(ConfigError, match="'Isaac-Ant-v0' is a task of a host that trains and plays its tasks itself"):
+        find_task("Isaac-Ant-v0")
 
 
 def test_unknown_agent_is_refused_with_a_hint() -> None:
