@@ -45,7 +45,7 @@ class CommonModel:
 
 
 def split_fields(fields_class: Any, fields: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Split a model's fields into ours, checked, and the host's."""
+    """Split the fields of a model or an algorithm into ours, checked, and the host's."""
     ours = {name: value for name, value in fields.items() if name in fields_class.__dataclass_fields__}
     return fields_class(**ours), {name: value for name, value in fields.items() if name not in ours}
 

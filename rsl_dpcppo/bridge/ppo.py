@@ -15,6 +15,7 @@ from torch import Tensor
 from rsl_dpcppo.bridge.action_space import check_action_space
 from rsl_dpcppo.bridge.contract import FlowModel
 from rsl_dpcppo.bridge.installed import generation
+from rsl_dpcppo.bridge.models import split_fields
 from rsl_dpcppo.errors import ConfigError, check_fields
 from rsl_dpcppo.learning.on_policy import OnPolicyLearner
 
@@ -45,16 +46,16 @@ class FlowPPO(PPO):
             ConfigError: If a field is unknown or wrong, or the model is another algorithm's.
         """
         name = type(self).__name__
-        ours = self.fields_class.__dataclass_fields__
-        check_fields(name, fields, {*inspect.signature(super().__init__).parameters, *ours})
-        cfg = self.fields_class(**{key: value for key, value in fields.items() if key in ours})
+        known = {*inspect.signature(super().__init__).parameters, *self.fields_class.__dataclass_fields__}
+        check_fields(name, fields, known)
+        cfg, host = split_fields(self.fields_class, fields)
         policy = getattr(models_and_storage[0], "flow_policy", None)
         if not isinstance(policy, self.learner_class.policy_class):
             raise ConfigError(
                 f"{name} needs a flow policy of its own, and {generation.MODEL_SECTION}.class_name is "
                 f"{type(models_and_storage[0]).__name__}. Take {self.suitable_model}."
             )
-        super().__init__(*models_and_storage, **{key: value for key, value in fields.items() if key not in ours})
+        super().__init__(*models_and_storage, **host)
         self.learner = self.learner_class(generation.make_host(self), cfg)
         self.optimizer = self.learner.optimizer
         if self.storage is not None:

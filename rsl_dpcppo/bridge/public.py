@@ -12,6 +12,7 @@ from typing import Any
 from rsl_dpcppo.algorithms.registry import ALGORITHMS, Algorithm
 from rsl_dpcppo.bridge.installed import generation
 from rsl_dpcppo.bridge.ppo import FlowPPO
+from rsl_dpcppo.bridge.train_cfg import class_names
 
 _PLAIN = {
     "PPORunnerCfg": "rsl_dpcppo.config",
@@ -49,11 +50,6 @@ def find_class(name: str) -> Any:
     return None
 
 
-def model_name(algorithm: Algorithm) -> str:
-    """Return the name of an algorithm's public model over vectors."""
-    return _model_names(algorithm)[0]
-
-
 def _model_names(algorithm: Algorithm) -> list[str]:
     return generation.model_names(algorithm.model, algorithm.takes_every_encoder)
 
@@ -70,7 +66,7 @@ def _algorithm_class(algorithm: Algorithm) -> Any:
             "__module__": "rsl_dpcppo",
             "learner_class": learner,
             "fields_class": learner.fields_class,
-            "suitable_model": f"rsl_dpcppo.{model_name(algorithm)}",
+            "suitable_model": class_names(algorithm.name)[1],
         },
     )
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.bridge.installed import generation
-from rsl_dpcppo.bridge.public import find_class, model_name
+from rsl_dpcppo.bridge.public import find_class
+from rsl_dpcppo.bridge.train_cfg import class_names
 from rsl_dpcppo.errors import ConfigError
 
 
@@ -40,7 +41,7 @@ def build_model(agent: dict[str, Any], checkpoint: dict[str, Any]) -> Any:
 
 def _find_exportable(class_name: str | None) -> Any:
     """Return the class of a model that can be rebuilt from its weights."""
-    names = list(dict.fromkeys(f"rsl_dpcppo.{model_name(algorithm)}" for algorithm in ALGORITHMS.values()))
+    names = list(dict.fromkeys(class_names(name)[1] for name in ALGORITHMS))
     if class_name not in names:
         raise ConfigError(
             f"The run's params/agent.yaml names the model {class_name}; with the installed RSL-RL only "

@@ -194,12 +194,18 @@ class DPCPPOLearner(OnPolicyLearner):
             if self.cfg.flow_target == "fresh":
                 base_action = self.policy.sample(context, noise)
             target = self._sample_improved(context, base_action)
-            if self.symmetry and self.symmetry.use_data_augmentation:
-                context = self.host.context(self.symmetry.mirror_observations(batch.observations))
-                target, noise = self.symmetry.mirror_actions(target), self.symmetry.mirror_actions(noise)
-            samples.append((context, target, noise))
+            samples.append(self._with_mirrored(batch.observations, context, target, noise))
         contexts, targets, noises = (torch.cat(tensors) for tensors in zip(*samples, strict=True))
         return contexts, targets, noises
+
+    def _with_mirrored(
+        self, observations: TensorDict, context: Tensor, target: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return contexts, targets and noise of the fit with their mirrored copies, if symmetry augments the data."""
+        if not (self.symmetry and self.symmetry.use_data_augmentation):
+            return context, target, noise
+        context = self.host.context(self.symmetry.mirror_observations(observations))
+        return context, self.symmetry.mirror_actions(target), self.symmetry.mirror_actions(noise)
 
     def _sample_improved(self, context: Tensor, base_action: Tensor) -> Tensor:
         """Sample a1 from the improved kernel (8). Shape: [batch, num_actions]."""

@@ -86,10 +86,7 @@ class DPCPPOFoldLearner(DPCPPOLearner):
         context = self.host.context(observations)
         noise = self.policy.draw_noise(context)
         target = self._sample_improved(context, self.policy.sample(context, noise))
-        if self.symmetry and self.symmetry.use_data_augmentation:
-            context = self.host.context(self.symmetry.mirror_observations(observations))
-            target, noise = self.symmetry.mirror_actions(target), self.symmetry.mirror_actions(noise)
-        return context, target, noise
+        return self._with_mirrored(observations, context, target, noise)
 
     def _sample_improved(self, context: Tensor, base_action: Tensor) -> Tensor:
         """Return the kernel's mean, with as much of its noise as ``fold_target_noise`` says."""
