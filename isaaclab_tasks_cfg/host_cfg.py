@@ -13,11 +13,12 @@ from isaaclab.utils import configclass
 from isaaclab_rl import rsl_rl as host
 
 from rsl_dpcppo.algorithms.dpcppo.config import FlowFields
+from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.bridge.installed import generation
 from rsl_dpcppo.tasks.derivation import agent_sections, check_encoders
 
 FLOW_MODELS: dict[type, str]
-"""DP-CPPO's model in the place of each of the host's, those of subclasses first."""
+"""What the name of a flow model ends with in the place of each of the host's, those of subclasses first."""
 
 MODEL = generation.MODEL_SECTION
 """What a runner configuration calls the flow model."""
@@ -27,14 +28,14 @@ IN_ONE = MODEL == "policy"
 
 if IN_ONE:
     FLOW_MODELS = {
-        host.RslRlPpoActorCriticRecurrentCfg: "rsl_dpcppo.FlowActorCriticRecurrent",
-        host.RslRlPpoActorCriticCfg: "rsl_dpcppo.FlowActorCritic",
+        host.RslRlPpoActorCriticRecurrentCfg: "ActorCriticRecurrent",
+        host.RslRlPpoActorCriticCfg: "ActorCritic",
     }
 else:
     FLOW_MODELS = {
-        host.RslRlRNNModelCfg: "rsl_dpcppo.FlowRNNActor",
-        host.RslRlCNNModelCfg: "rsl_dpcppo.FlowCNNActor",
-        host.RslRlMLPModelCfg: "rsl_dpcppo.FlowActor",
+        host.RslRlRNNModelCfg: "RNNActor",
+        host.RslRlCNNModelCfg: "CNNActor",
+        host.RslRlMLPModelCfg: "Actor",
     }
 
 
@@ -50,7 +51,7 @@ def to_dpcppo(ppo: Any, name: str = "dpcppo") -> Any:
     """
     cfg = _with_models(ppo)
     model = getattr(cfg, MODEL)
-    cfg = _derived(cfg, name, class_name=FLOW_MODELS[_kind(model)])
+    cfg = _derived(cfg, name, class_name=f"rsl_dpcppo.{ALGORITHMS[name].model}{FLOW_MODELS[_kind(model)]}")
     widths = model.actor_hidden_dims if IN_ONE else model.hidden_dims
     set_networks(cfg, list(widths), model.activation, critic=False)
     return cfg

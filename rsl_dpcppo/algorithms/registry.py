@@ -53,7 +53,7 @@ ALGORITHMS = {
     line.name: line
     for line in (
         Algorithm("dpcppo", "DP-CPPO", "DPCPPO", "Flow", takes_every_encoder=True),
-        Algorithm("dpcppo_fold", "DP-CPPO, folded rarely", "DPCPPOFold", "Flow", takes_every_encoder=True),
+        Algorithm("dpcppo_fold", "DP-CPPO, folded rarely", "DPCPPOFold", "FlowFold", takes_every_encoder=True),
         Algorithm("genpo", "GenPO", "GenPO", "GenPO"),
         Algorithm("fpo", "FPO", "FPO", "FPO"),
         Algorithm("fpopp", "FPO++", "FPOPlusPlus", "FPO"),

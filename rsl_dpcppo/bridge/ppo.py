@@ -50,7 +50,7 @@ class FlowPPO(PPO):
         check_fields(name, fields, known)
         cfg, host = split_fields(self.fields_class, fields)
         policy = getattr(models_and_storage[0], "flow_policy", None)
-        if not isinstance(policy, self.learner_class.policy_class):
+        if type(policy) is not self.learner_class.policy_class:
             raise ConfigError(
                 f"{name} needs a flow policy of its own, and {generation.MODEL_SECTION}.class_name is "
                 f"{type(models_and_storage[0]).__name__}. Take {self.suitable_model}."

@@ -36,16 +36,18 @@ class FlowFit:
 
     velocity: VelocityField
     """The live field, changed in place."""
-    ema_velocity: VelocityField
-    """The averaged field that acts, changed in place."""
+    ema_velocity: VelocityField | None
+    """The averaged field that acts, changed in place; None for no average."""
     optimizer: torch.optim.Optimizer
     """Optimizer of the live field's parameters."""
     num_epochs: int
     """Passes over the pairs."""
     num_mini_batches: int
     """Gradient steps a pass, at most one a pair."""
-    ema_decay: float
+    ema_decay: float = 0.0
     """Share of the averaged weights that is kept at each gradient step."""
+    annealed_rate: Tensor | None = None
+    """The optimizer's step size on the device, to fall linearly to zero within each fit; None leaves it as it is."""
     tolerance: float = 0.0
     """End early, once an epoch's loss is not below (1 - tolerance) times the best epoch's so far; 0 is off."""
     average_across_ranks: Callable[[list[Tensor]], None] | None = None
@@ -76,10 +78,14 @@ class FlowFit:
         num_mini_batches = min(self.num_mini_batches, len(pairs))
         losses: list[Tensor] = []
         best = float("inf")
-        for _ in range(self.num_epochs):
+        rate = None if self.annealed_rate is None else self.annealed_rate.clone()
+        for epoch in range(self.num_epochs):
             epoch_loss = torch.zeros((), device=target.device)
             order = torch.randperm(len(pairs), device=target.device)
-            for batch in pairs[order].tensor_split(num_mini_batches):
+            for step, batch in enumerate(pairs[order].tensor_split(num_mini_batches)):
+                if rate is not None and self.annealed_rate is not None:
+                    done = (epoch + step / num_mini_batches) / self.num_epochs
+                    self.annealed_rate.copy_(rate * (1.0 - done))
                 loss = self._step(*batch.split([part.shape[-1] for part in parts], dim=-1))
                 epoch_loss += loss / num_mini_batches
             losses.append(epoch_loss)
@@ -90,6 +96,8 @@ class FlowFit:
                 if current > (1.0 - self.tolerance) * best:
                     break
                 best = current
+        if rate is not None and self.annealed_rate is not None:
+            self.annealed_rate.copy_(rate)
         self.optimizer.zero_grad(set_to_none=True)
         return FitReport(losses[0], losses[-1], len(losses))
 
@@ -114,7 +122,8 @@ class FlowFit:
             gradients = [parameter.grad for parameter in self.velocity.parameters()]
             self.average_across_ranks([gradient for gradient in gradients if gradient is not None])
         self.optimizer.step()
-        update_ema(self.ema_velocity, self.velocity, self.ema_decay)
+        if self.ema_velocity is not None:
+            update_ema(self.ema_velocity, self.velocity, self.ema_decay)
         return loss.detach()
 
     def forget_recorded_steps(self) -> None:

@@ -36,6 +36,11 @@ class Symmetry:
         """Append the mirrored actions. Shape: [batch, num_actions] -> [copies * batch, num_actions]."""
         return self.function(env=self.env, obs=None, actions=actions)[1]
 
+    def mirror_stored(self, stored: Tensor, num_actions: int) -> Tensor:
+        """Append the mirrored copies of what a policy stored: some tensors side by side, each as wide as an action."""
+        parts = [self.mirror_actions(part) for part in stored.split(num_actions, dim=-1)]
+        return torch.cat(parts, dim=-1)
+
     def mirror_observations(self, observations: TensorDict) -> TensorDict:
         """Append the mirrored observations."""
         return self.function(env=self.env, obs=observations, actions=None)[0]
@@ -48,7 +53,7 @@ class Symmetry:
         return dataclasses.replace(
             batch,
             observations=observations,
-            stored=self.mirror_actions(batch.stored),
+            stored=self.mirror_stored(batch.stored, batch.actions.shape[-1]),
             actions=self.mirror_actions(batch.actions),
             **{name: getattr(batch, name).repeat(copies) for name in names},
         )

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""DP-CPPO with rare folds through RSL-RL's runner: when the flow moves, to what, and what is resumed in between."""
+"""DP-CPPO with rare folds through RSL-RL's runner: what PPO improves, when the flow moves and to what, and resuming."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -13,49 +14,52 @@ import pytest
 import torch
 from agents import Bandit, agent_dict, collect, flat_parameters, make_runner, small_agent
 from torch import Tensor
+from torch.distributions import Independent, Normal, kl_divergence
 
 from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.bridge.version import GENERATION
 from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.learning import objective
 from rsl_dpcppo.tasks.agents import to_peer
 from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalEnv
 
-RECURRENT = "rsl_dpcppo.FlowActorCriticRecurrent" if GENERATION == 3 else "rsl_dpcppo.FlowRNNActor"
+RECURRENT = "rsl_dpcppo.FlowFoldActorCriticRecurrent" if GENERATION == 3 else "rsl_dpcppo.FlowFoldRNNActor"
 
 
 def fold_agent(**algorithm: Any) -> Any:
     """Return a small agent that folds every third iteration."""
     cfg: Any = to_peer(small_agent(), "dpcppo_fold")
-    fields = {"fold_interval": 3, "fold_states": 600, "flow_num_epochs": 2, "flow_ema_decay": 0.5, **algorithm}
+    fields = {"fold_interval": 3, "fold_states": 600, "flow_num_epochs": 2, "fold_tolerance": 100.0, **algorithm}
     cfg.algorithm = dataclasses.replace(cfg.algorithm, **fields)
     return cfg
 
 
-def residual_is_zero(runner: Any) -> bool:
+def flow_is_all(runner: Any) -> bool:
+    """Return whether noise is standard and there is no residual."""
     head, context = runner.alg.model.head, torch.randn(8, runner.alg.model.head.in_features)
-    base_action = torch.randn(8, head.num_actions)
-    return torch.equal(head.kernel_mean(base_action, context), base_action)
+    noise = torch.randn(8, head.num_actions)
+    return torch.equal(head.kernel_mean(noise, context), noise) and torch.equal(head.initial_noise(noise, context), noise)
 
 
 def test_the_flow_moves_at_folds_alone() -> None:
     runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(fold_agent()))
     flow = runner.alg.model.head.flow
-    assert residual_is_zero(runner)
+    assert flow_is_all(runner)
     for iteration in range(7):
         before = flat_parameters(flow)
         collect(runner)
         report = runner.alg.update()
         folded = iteration % 3 == 2
         assert torch.equal(before, flat_parameters(flow)) != folded
-        assert residual_is_zero(runner) == folded
+        assert flow_is_all(runner) == folded
         assert report["fold_age"] == (iteration + 1) % 3
         assert (report["fold_error"] > 0.0) == (iteration >= 2)
 
 
-def test_a_fold_takes_the_residual_into_the_flow() -> None:
-    """Before and after it, the same noise is carried to the same action, but for the fit's error."""
+def test_a_fold_takes_noise_and_residual_into_the_flow() -> None:
+    """Before and after it, the same standard noise is carried to the same action, but for the fit's error."""
     torch.manual_seed(0)
-    cfg = fold_agent(fold_interval=12, flow_num_epochs=60, flow_ema_decay=0.9, fold_states=3000)
+    cfg = fold_agent(fold_interval=12, flow_num_epochs=60, fold_states=3000)
     runner = make_runner(MultiGoalEnv(64, seed=1), agent_dict(cfg))
     learner, head = runner.alg.learner, runner.alg.model.head
     for _ in range(11):
@@ -70,15 +74,69 @@ def test_a_fold_takes_the_residual_into_the_flow() -> None:
 
     with torch.no_grad():
         base, before = head.flow(noise, context), act()
-    learner._fold_error = learner.fold()
-    error = (act() - before).square().mean().sqrt()
-    assert residual_is_zero(runner)
-    assert error < 0.35 * (before - base).square().mean().sqrt()
-    assert learner._fold_error.item() == pytest.approx(error.item(), rel=0.3)
-    last = [module for module in head.residual.modules() if isinstance(module, torch.nn.Linear)][-1]
-    for parameter in (last.weight, last.bias):
+    second_moments = [learner.optimizer.state[x]["exp_avg_sq"].clone() for x in head.last_parameters()]
+    learner.fold()
+    missed = act() - before
+    assert flow_is_all(runner)
+    assert missed.square().mean().sqrt() < 0.35 * (before - base).square().mean().sqrt()
+    error = (missed / learner.host.kernel_std()).square().mean().sqrt().item()
+    assert learner._report["fold_error"].item() == pytest.approx(error, rel=0.3)
+    assert learner.flow_rate.item() == pytest.approx(learner.cfg.flow_learning_rate)
+    # The next steps start from rest, at the size that they had.
+    for parameter, second_moment in zip(head.last_parameters(), second_moments, strict=True):
         moments = learner.optimizer.state[parameter]
-        assert moments["exp_avg"].abs().max() == moments["exp_avg_sq"].abs().max() == 0.0
+        assert moments["exp_avg"].abs().max() == 0.0
+        assert torch.equal(moments["exp_avg_sq"], second_moment)
+
+
+def test_a_fold_that_misses_is_not_made() -> None:
+    """Whoever acts, and what PPO has learned, stay as they are; what the flow learned is gone on from."""
+    runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(fold_agent(fold_tolerance=1e-6)))
+    head, learner = runner.alg.model.head, runner.alg.learner
+    acting, live = flat_parameters(head.flow), flat_parameters(learner.policy.velocity)
+    for _ in range(3):
+        collect(runner)
+        report = runner.alg.update()
+    assert report["fold_made"] == 0.0
+    assert report["fold_error"] > 0.0
+    assert torch.equal(acting, flat_parameters(head.flow))
+    assert not torch.equal(live, flat_parameters(learner.policy.velocity))
+    assert not flow_is_all(runner)
+    assert all(learner.optimizer.state[parameter]["exp_avg"].any() for parameter in head.last_parameters())
+
+
+def test_the_ratio_is_that_of_noise_and_action() -> None:
+    """Against torch's distributions: log p(n | s) p(a | a0, s), now and while the rollout was collected."""
+    runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(fold_agent()))
+    learner, head = runner.alg.learner, runner.alg.model.head
+    with torch.no_grad():
+        for parameter in head.last_parameters():
+            parameter.normal_(std=0.1)
+    collect(runner)
+    (batch,) = [learner.prepare(batch) for batch in learner.host.mini_batches(1, 1)]
+    losses, kl = learner.losses(batch)
+    standard = objective.standardized(batch.advantages)
+    assert losses["surrogate"].item() == pytest.approx(-batch.advantages.mean().item(), abs=1e-5)  # the ratio is one
+    assert kl.item() == pytest.approx(0.0, abs=1e-6)
+    before = copy.deepcopy(head)
+    with torch.no_grad():
+        for parameter in head.last_parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    losses, kl = learner.losses(dataclasses.replace(batch, advantages=standard))
+    context = learner.host.context(batch.observations)
+    base_action, noise, _ = batch.stored.split(2, dim=-1)
+    log_prob, divergences = {}, []
+    for name, at in (("old", before), ("new", head)):
+        drawn = Independent(Normal(at.noise.mean(context), at.noise.std), 1)
+        acted = Independent(Normal(at.kernel_mean(base_action, context), learner.host.kernel_std()), 1)
+        log_prob[name] = drawn.log_prob(noise) + acted.log_prob(batch.actions)
+        divergences.append((drawn, acted))
+    ratio = (log_prob["new"] - log_prob["old"]).exp()
+    clipped = ratio.clamp(1 - runner.alg.clip_param, 1 + runner.alg.clip_param)
+    assert losses["surrogate"].item() == pytest.approx(-torch.min(ratio * standard, clipped * standard).mean().item())
+    old, new = divergences
+    assert kl.item() == pytest.approx(max(kl_divergence(x, y).mean().item() for x, y in zip(old, new, strict=True)))
+    assert losses["entropy"].item() == pytest.approx(sum(x.entropy().mean().item() for x in new))
 
 
 @pytest.mark.parametrize("iterations", [2, 4])
@@ -99,7 +157,7 @@ def test_a_run_resumed_between_two_folds_is_the_uninterrupted_run(iterations: in
     resumed.learn(7 - iterations)
     for one, other in zip(straight.alg.learner.host.networks(), resumed.alg.learner.host.networks(), strict=True):
         assert torch.equal(flat_parameters(one), flat_parameters(other))
-    assert straight.alg.learner._fold_error == resumed.alg.learner._fold_error
+    assert straight.alg.learner._report == resumed.alg.learner._report
 
 
 def test_models_with_memory_fold_on_the_last_rollout() -> None:
@@ -116,14 +174,15 @@ def test_wrong_fields_are_refused() -> None:
     for field, value, message in (
         ("fold_interval", 0, "fold_interval is 0"),
         ("fold_states", 0.5, "fold_states is 0.5"),
-        ("fold_target_noise", -1.0, r"fold_target_noise is -1\.0"),
-        ("flow_noise", "old", "flow_noise is 'old'"),
+        ("fold_tolerance", 0.0, r"fold_tolerance is 0\.0"),
+        ("flow_noise", "kept", "flow_noise"),
     ):
         cfg = agent_dict(fold_agent())
         cfg["algorithm"][field] = value
         with pytest.raises(ConfigError, match=message):
             make_runner(Bandit(), cfg)
     cfg = agent_dict(fold_agent())
-    cfg["algorithm"].update(flow_target="stored", flow_noise="fresh")
-    with pytest.raises(ConfigError, match="it must be 'fresh'"):
+    section = "policy" if GENERATION == 3 else "actor"
+    cfg[section]["class_name"] = cfg[section]["class_name"].replace("FlowFold", "Flow")
+    with pytest.raises(ConfigError, match=r"Take rsl_dpcppo\.FlowFold"):
         make_runner(Bandit(), cfg)

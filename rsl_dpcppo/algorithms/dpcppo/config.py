@@ -84,20 +84,46 @@ class FlowFields(Fields):
 
 
 @dataclass
-class DPCPPOFields(LearnerFields):
+class FlowFitFields(LearnerFields):
+    """The fields of a flow that is fitted beside RSL-RL's PPO."""
+
+    flow_learning_rate: float = TABLE_5.learning_rate
+    """Step size of the flow's own Adam. PPO's adaptive rate does not touch it."""
+
+    flow_num_epochs: int = TABLE_5.num_epochs
+    """Passes of the flow-matching fit over its samples. Fewer are faster and improve more slowly (Figure 7)."""
+
+    flow_num_mini_batches: int = TABLE_5.num_mini_batches
+    """Gradient steps of each pass."""
+
+    flow_steps: int = 0
+    """Solver steps instead of the model's own; 0 keeps the model's. Here so that one override reaches it in both
+    RSL-RL generations, which call the model "policy" and "actor"."""
+
+    flow_precision: str = "float32"
+    """Precision of the flow's matrix products while training: "float32", or "bfloat16", which is faster where the
+    processor has it. The kernel's update stays in single precision, and so do playing and export."""
+
+    def __post_init__(self) -> None:
+        """Check types and ranges.
+
+        Raises:
+            ConfigError: Names the field, its value and what would be right.
+        """
+        super().__post_init__()
+        check_float("flow_learning_rate", self.flow_learning_rate, minimum=0.0, minimum_excluded=True)
+        check_int("flow_num_epochs", self.flow_num_epochs, minimum=1)
+        check_int("flow_num_mini_batches", self.flow_num_mini_batches, minimum=1)
+        check_int("flow_steps", self.flow_steps, minimum=0)
+        check_choice("flow_precision", self.flow_precision, FLOW_PRECISIONS)
+
+
+@dataclass
+class DPCPPOFields(FlowFitFields):
     """The fields that DP-CPPO adds to those of RSL-RL's PPO."""
 
     score_coef: float = 0.1
     """Weight beta of the score regulariser (15). 0.1 suits nearly every task of the paper; Quadcopter takes 0.5."""
-
-    flow_learning_rate: float = TABLE_5.learning_rate
-    """Step size of the flow's own Adam, fixed. PPO's adaptive rate does not touch it."""
-
-    flow_num_epochs: int = TABLE_5.num_epochs
-    """Passes of the flow-matching fit over each rollout. Fewer are faster and improve more slowly (Figure 7)."""
-
-    flow_num_mini_batches: int = TABLE_5.num_mini_batches
-    """Gradient steps of each pass."""
 
     flow_ema_decay: float = TABLE_5.ema_decay
     """Share of the averaged flow weights kept at each gradient step. 0.999 at 60 steps an iteration looks back 17
@@ -119,14 +145,6 @@ class DPCPPOFields(LearnerFields):
     """End the fit once an epoch's loss is not below (1 - tolerance) times the best so far; 0.0 does every epoch.
     Costs one host-device synchronisation an epoch."""
 
-    flow_steps: int = 0
-    """Solver steps instead of the model's own; 0 keeps the model's. Here so that one override reaches it in both
-    RSL-RL generations, which call the model "policy" and "actor"."""
-
-    flow_precision: str = "float32"
-    """Precision of the flow's matrix products while training: "float32", or "bfloat16", which is faster where the
-    processor has it. The kernel's update stays in single precision, and so do playing and export."""
-
     def __post_init__(self) -> None:
         """Check types and ranges.
 
@@ -134,11 +152,7 @@ class DPCPPOFields(LearnerFields):
             ConfigError: Names the field, its value and what would be right.
         """
         super().__post_init__()
-        check_choice("flow_precision", self.flow_precision, FLOW_PRECISIONS)
         check_float("score_coef", self.score_coef, minimum=0.0)
-        check_float("flow_learning_rate", self.flow_learning_rate, minimum=0.0, minimum_excluded=True)
-        check_int("flow_num_epochs", self.flow_num_epochs, minimum=1)
-        check_int("flow_num_mini_batches", self.flow_num_mini_batches, minimum=1)
         check_float("flow_ema_decay", self.flow_ema_decay, minimum=0.0, below=1.0)
         check_bool("base_action_baseline", self.base_action_baseline)
         check_choice("flow_target", self.flow_target, FLOW_TARGETS)
@@ -149,7 +163,6 @@ class DPCPPOFields(LearnerFields):
                 "stored: flow_target must be 'fresh', or flow_noise 'fresh'."
             )
         check_float("flow_fit_tolerance", self.flow_fit_tolerance, minimum=0.0, below=1.0)
-        check_int("flow_steps", self.flow_steps, minimum=0)
 
 
 @dataclass

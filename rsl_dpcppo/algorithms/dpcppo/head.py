@@ -59,7 +59,8 @@ class ResidualHead(PolicyHead):
         self.register_buffer("frequencies", 2.0 ** torch.arange(residual_frequencies), persistent=False)
         if residual_frequencies:
             # Each base action is carried on by mu in every iteration: a random mu would carry all of them one way.
-            self.zero_residual()
+            for parameter in ResidualHead.last_parameters(self):
+                nn.init.zeros_(parameter)
         self.set_inference(inference_policy, inference_noise)
 
     def set_inference(self, policy: str, noise: str) -> None:
@@ -67,19 +68,21 @@ class ResidualHead(PolicyHead):
         super().set_inference(policy, noise)
         self.add_residual = policy == "flow_residual"
 
-    def zero_residual(self) -> list[Tensor]:
-        """Set mu to zero, and return the parameters that are zero now: those of its last layer."""
+    def last_parameters(self) -> list[nn.Parameter]:
+        """Return what is zero where mu is: the parameters of its last layer."""
         last = [module for module in self.residual.modules() if isinstance(module, nn.Linear)][-1]
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
         return [last.weight, last.bias]
 
     def act(self, noise: Tensor, context: Tensor) -> Tensor:
         """Act from a given initial noise a_n of shape [batch, num_actions]."""
-        base_action = self.flow(noise, context)
+        base_action = self.flow(self.initial_noise(noise, context), context)
         if self.add_residual:
             return self.kernel_mean(base_action, context)
         return base_action
+
+    def initial_noise(self, noise: Tensor, context: Tensor) -> Tensor:
+        """Return what the flow starts from, made of standard noise. Shapes: [batch, num_actions] and [batch, context]."""
+        return noise
 
     def kernel_mean(self, base_action: Tensor, context: Tensor) -> Tensor:
         """Return a0 + mu(a0, s), the mean of the residual kernel, equation (8) of arXiv 2603.04790.

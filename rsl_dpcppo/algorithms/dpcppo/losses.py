@@ -10,8 +10,24 @@ equation (8).
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from torch import Tensor
+
+
+class Gaussian(NamedTuple):
+    """A Gaussian that PPO improves, on a mini-batch. Shape of each: [..., num_actions]."""
+
+    value: Tensor
+    """What was drawn from it."""
+    mean: Tensor
+    """Its mean now."""
+    std: Tensor
+    """Its standard deviation now."""
+    old_mean: Tensor
+    """Its mean while the rollout was collected."""
+    old_std: Tensor
+    """Its standard deviation then."""
 
 
 def gaussian_log_prob(actions: Tensor, mean: Tensor, std: Tensor) -> Tensor:

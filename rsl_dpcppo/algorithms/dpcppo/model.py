@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from itertools import chain
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -40,7 +41,8 @@ class KernelPolicy(FlowPolicy):
         """
         activation = make_activation(fields.flow_activation)
         self.velocity = VelocityField(shape.context_dim, shape.num_actions, fields.flow_hidden_dims, activation)
-        self.head = ResidualHead(
+        self.head = self.make_head(
+            shape,
             copy.deepcopy(self.velocity),
             network,
             flow_steps=fields.flow_steps,
@@ -49,6 +51,10 @@ class KernelPolicy(FlowPolicy):
             inference_policy=fields.inference_policy,
             inference_noise=fields.inference_noise,
         )
+
+    def make_head(self, shape: Shape, velocity: VelocityField, network: nn.Module, **settings: Any) -> ResidualHead:
+        """Return the head around the flow's weights that act and the residual."""
+        return ResidualHead(velocity, network, **settings)
 
     @classmethod
     def extra_inputs(cls, num_actions: int, fields: FlowFields) -> int:

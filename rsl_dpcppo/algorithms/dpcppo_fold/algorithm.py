@@ -5,69 +5,112 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from rsl_dpcppo.algorithms.dpcppo.algorithm import DPCPPOLearner
+from rsl_dpcppo.algorithms.dpcppo.kernel import KernelLearner
+from rsl_dpcppo.algorithms.dpcppo.losses import Gaussian, gaussian_log_prob
 from rsl_dpcppo.algorithms.dpcppo_fold.config import DPCPPOFoldFields
+from rsl_dpcppo.algorithms.dpcppo_fold.model import NoiseKernelPolicy
+from rsl_dpcppo.learning.batch import MiniBatch
+from rsl_dpcppo.learning.fit import FlowFit
 from rsl_dpcppo.learning.host import Host
 
 ERROR_STATES = 1024
 """States at which the error of a fold is measured."""
 
 
-class DPCPPOFoldLearner(DPCPPOLearner):
-    """PPO on the kernel around a flow that stays as it is, which takes the residual in once every ``fold_interval``.
+class DPCPPOFoldLearner(KernelLearner):
+    """PPO on noise and action around a flow that stays as it is, and takes both in once every ``fold_interval``.
 
-    The paper fits the flow in every iteration, to samples of the kernel: that widens it by the kernel's noise each
-    time, and leaves a residual in place that is now in the flow too. Here the flow is fitted to the kernel's mean, over
-    the states of all rollouts since the last fold, each with the noise that it was made from; then the residual is zero
-    again. In between, this is PPO whose state has the base action in it.
+    The policy between two folds is n ~ N(nu(s), tau^2), a0 = flow(n, s), a ~ N(a0 + mu(a0, s), sigma^2), and PPO's
+    ratio is that of p(n | s) p(a | a0, s): whatever the noise brought in is credited to nu and tau, as the kernel's is
+    to mu and sigma. A fold fits the flow to the mean action of each standard noise, at the states of all rollouts since
+    the last; then nu and mu are zero and tau is one again.
+
+    The paper (arXiv 2603.04790) has a standard n, and fits the flow in every iteration to samples of the kernel.
     """
 
     fields_class = DPCPPOFoldFields
+    policy_class = NoiseKernelPolicy
 
+    policy: NoiseKernelPolicy
     cfg: DPCPPOFoldFields
 
     def __init__(self, host: Host, cfg: DPCPPOFoldFields) -> None:
-        """Build the learner, with a residual of zero; see :class:`~rsl_dpcppo.learning.on_policy.OnPolicyLearner`."""
+        """Build the learner; see :class:`~rsl_dpcppo.learning.on_policy.OnPolicyLearner`."""
         super().__init__(host, cfg)
-        self.policy.head.zero_residual()
         self._states: list[TensorDict] = []
-        self._fold_error = torch.zeros((), device=host.device)
+        self._report = {name: torch.zeros((), device=host.device) for name in ("fold_error", "fold_made")}
+
+    def make_flow_rate(self) -> Tensor:
+        """Return the step size of the flow's optimizer, on the device: it falls within each fold."""
+        return torch.tensor(self.cfg.flow_learning_rate, device=self.host.device)
+
+    def make_fit(self, **settings: Any) -> FlowFit:
+        """Return a fit of the live field alone, which starts to act when a fold is made."""
+        return FlowFit(self.policy.velocity, None, annealed_rate=self.flow_rate, **settings)
+
+    @torch.no_grad()
+    def prepare(self, batch: MiniBatch) -> MiniBatch:
+        """Return a mini-batch whose density is that of noise and action."""
+        _, noise, noise_mean = self.policy.split(batch.stored)
+        noise_std = self.policy.head.noise.std.expand_as(noise).clone()
+        return dataclasses.replace(
+            batch,
+            old_log_prob=batch.old_log_prob + gaussian_log_prob(noise, noise_mean, noise_std),
+            prepared={"noise_std": noise_std},
+        )
+
+    def gaussians(self, batch: MiniBatch, mean: Tensor, std: Tensor) -> list[Gaussian]:
+        """Return the kernel, and the Gaussian of the noise."""
+        _, noise, old_mean = self.policy.split(batch.stored)
+        noise_mean = self.policy.noise_mean.float()
+        noise_std = self.policy.head.noise.std.expand_as(noise)
+        return [
+            *super().gaussians(batch, mean, std),
+            Gaussian(noise, noise_mean, noise_std, old_mean, batch.prepared["noise_std"]),
+        ]
 
     def fold_back(self, report: dict[str, Tensor], figures: dict[str, float]) -> None:
-        """Remember the rollout's states, and fold if it is time."""
+        """Remember states of the rollout, and fold if it is time."""
+        report["noise_std"] = self.policy.head.noise.std.detach().mean()
         self._states.append(self._sample_states())
         if len(self._states) == self.cfg.fold_interval:
-            self._fold_error = self.fold()
+            self.fold()
             self._states = []
-        report["fold_error"] = self._fold_error
+        report |= self._report
         figures["fold_age"] = len(self._states)
 
-    def fold(self) -> Tensor:
-        """Fit the flow to the kernel's mean, and set the residual to zero.
-
-        Returns:
-            What the fit misses the mean by, root mean square over some states and the action. Shape: [].
-        """
+    def fold(self) -> None:
+        """Fit the flow to the policy's mean action; if it is near enough, let it act, with nothing on top of it."""
         context, target, noise = self._fit_samples()
-        self._flow_fit.fit(context, target, noise if self.cfg.flow_noise == "kept" else None)
+        self._flow_fit.fit(context, target, noise)
         some = torch.randperm(len(context), device=context.device)[:ERROR_STATES]
+        live, acting = list(self.policy.velocity.parameters()), list(self.policy.head.flow.parameters())
         with torch.no_grad():
-            error = (self.policy.sample(context[some], noise[some]) - target[some]).square().mean().sqrt()
-        for parameter in self.policy.head.zero_residual():
-            moments = self.optimizer.state.get(parameter, {})
-            for name in moments.keys() - {"step"}:
-                moments[name].zero_()
-        return error
+            before = [weight.clone() for weight in acting]
+            torch._foreach_copy_(acting, live)
+            missed = (self.policy.sample(context[some], noise[some]) - target[some]) / self.host.kernel_std()
+            error = missed.square().mean().sqrt()
+            # Decided on the device: nothing waits for it.
+            made = error <= self.cfg.fold_tolerance
+            for weight, old in zip(acting, before, strict=True):
+                weight.copy_(torch.where(made, weight, old))
+            for parameter in self.policy.head.last_parameters():
+                parameter.mul_(~made)
+                # The second moment stays: the first steps after a fold are to be no larger than those before it.
+                if parameter in self.optimizer.state:
+                    self.optimizer.state[parameter]["exp_avg"].mul_(~made)
+        self._report = {"fold_error": error, "fold_made": made.float()}
 
     def _sample_states(self) -> TensorDict:
-        """Return the observations of some states of the rollout. Batch size: [number of states]."""
-        observations = self.host.rollout.observations.flatten(0, 1).exclude(self.policy.stored_name)
+        """Return the observations of some states of the rollout, and what was stored. Batch size: [number]."""
+        observations = self.host.rollout.observations.flatten(0, 1)
         if self.host.is_recurrent:
             return observations[:0]  # a memory's state is known for the last rollout alone
         number = max(1, self.cfg.fold_states // self.cfg.fold_interval)
@@ -75,32 +118,36 @@ class DPCPPOFoldLearner(DPCPPOLearner):
 
     @torch.no_grad()
     def _fit_samples(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return contexts s [batch, context_dim], the kernel's means [batch, num_actions] there, and their noise.
+        """Return contexts s [batch, context_dim], mean actions [batch, num_actions] there, and their standard noise.
 
-        Of models with memory, contexts are those of the last rollout. With symmetry augmentation the flow sees the
-        mirrored pairs too.
+        Of models with memory they are those of the last rollout. With symmetry augmentation the flow sees the mirrored
+        triples too.
         """
-        if self.host.is_recurrent:
-            return super()._fit_samples()
-        observations: Any = torch.cat(self._states)  # type: ignore[arg-type, call-overload]
-        context = self.host.context(observations)
-        noise = self.policy.draw_noise(context)
-        target = self._sample_improved(context, self.policy.sample(context, noise))
-        return self._with_mirrored(observations, context, target, noise)
+        if not self.host.is_recurrent:
+            states: Any = torch.cat(self._states)  # type: ignore[arg-type, call-overload]
+            observations = states.exclude(self.policy.stored_name)
+            return self._mean_actions(observations, self.host.context(observations), states[self.policy.stored_name])
+        samples = []
+        for batch in self.host.mini_batches(self.host.ppo.num_mini_batches, num_epochs=1):
+            context = self.host.context(batch.observations, batch.masks, batch.hidden_states[0])
+            samples.append(self._mean_actions(batch.observations, context.flatten(0, -2), batch.stored.flatten(0, -2)))
+        contexts, targets, noises = (torch.cat(tensors) for tensors in zip(*samples, strict=True))
+        return contexts, targets, noises
 
-    def _sample_improved(self, context: Tensor, base_action: Tensor) -> Tensor:
-        """Return the kernel's mean, with as much of its noise as ``fold_target_noise`` says."""
-        mean = self.policy.head.kernel_mean(base_action, context)
-        if self.cfg.fold_target_noise == 0.0:
-            return mean
-        return mean + self.cfg.fold_target_noise * self.host.kernel_std() * torch.randn_like(mean)
+    def _mean_actions(
+        self, observations: TensorDict, context: Tensor, stored: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return contexts, a0 + mu(a0, s) and the standard noise of a0, with the mirrored triples."""
+        base_action, noise, _ = self.policy.split(stored)
+        target = self.policy.head.kernel_mean(base_action, context)
+        return self.with_mirrored(observations, context, target, self.policy.head.noise.standardized(noise, context))
 
     def more_state(self) -> dict[str, Any]:
         """Return the states since the last fold too."""
         return {
             **super().more_state(),
             "fold_states": [states.to_dict() for states in self._states],
-            "fold_error": self._fold_error,
+            "fold_report": self._report,
         }
 
     def load_more_state(self, state: dict[str, Any]) -> None:
@@ -110,4 +157,4 @@ class DPCPPOFoldLearner(DPCPPOLearner):
             TensorDict(states, batch_size=[len(next(iter(states.values())))], device=self.host.device)
             for states in state["fold_states"]
         ]
-        self._fold_error = state["fold_error"].to(self.host.device)
+        self._report = {name: value.to(self.host.device) for name, value in state["fold_report"].items()}

@@ -12,17 +12,18 @@ from typing import Any
 
 from mjlab.rl import RslRlOnPolicyRunnerCfg
 
+from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.config import check_choice
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.tasks.derivation import agent_sections, check_encoders
 
 FLOW_MODELS = {
-    "MLPModel": "rsl_dpcppo.FlowActor",
-    "RNNModel": "rsl_dpcppo.FlowRNNActor",
-    "CNNModel": "rsl_dpcppo.FlowCNNActor",
-    "mjlab.rl.spatial_softmax:SpatialSoftmaxCNNModel": "rsl_dpcppo.tasks.mjlab.spatial_softmax.FlowSpatialSoftmaxActor",
+    "MLPModel": "rsl_dpcppo.{}Actor",
+    "RNNModel": "rsl_dpcppo.{}RNNActor",
+    "CNNModel": "rsl_dpcppo.{}CNNActor",
+    "mjlab.rl.spatial_softmax:SpatialSoftmaxCNNModel": "rsl_dpcppo.tasks.mjlab.spatial_softmax.{}SpatialSoftmaxActor",
 }
-"""DP-CPPO's model in the place of each of RSL-RL's and mjlab's."""
+"""A flow model in the place of each of RSL-RL's and mjlab's; its name begins as the algorithm's models do."""
 
 
 def to_dpcppo(ppo: RslRlOnPolicyRunnerCfg, name: str = "dpcppo") -> RslRlOnPolicyRunnerCfg:
@@ -42,7 +43,7 @@ def to_dpcppo(ppo: RslRlOnPolicyRunnerCfg, name: str = "dpcppo") -> RslRlOnPolic
     return _derived(
         ppo,
         name,
-        class_name=FLOW_MODELS[ppo.actor.class_name],
+        class_name=FLOW_MODELS[ppo.actor.class_name].format(ALGORITHMS[name].model),
         flow_hidden_dims=list(ppo.actor.hidden_dims),
         flow_activation=ppo.actor.activation,
     )

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The policy of DP-CPPO with rare folds: DP-CPPO's, from noise that PPO improves too."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rsl_dpcppo.algorithms.dpcppo.model import KernelPolicy
+from rsl_dpcppo.algorithms.dpcppo_fold.head import NoiseGaussian, NoiseResidualHead
+from rsl_dpcppo.flow.activation import make_activation
+from rsl_dpcppo.flow.velocity import VelocityField
+from rsl_dpcppo.learning.policy import Shape
+
+
+class Stored(NamedTuple):
+    """What the rollout stores of an action. Shape of each: [..., num_actions]."""
+
+    base_action: Tensor
+    """a0."""
+    noise: Tensor
+    """n, which the flow made a0 from."""
+    noise_mean: Tensor
+    """nu(s) when n was drawn."""
+
+
+class NoiseKernelPolicy(KernelPolicy):
+    """A policy like DP-CPPO's, whose noise comes from a Gaussian p(n | s) that PPO improves as it does the kernel."""
+
+    head: NoiseResidualHead
+    noise_mean: Tensor
+    """nu(s) of the last :meth:`evaluate`. Shape: [..., num_actions]."""
+
+    def make_head(
+        self, shape: Shape, velocity: VelocityField, network: nn.Module, **settings: Any
+    ) -> NoiseResidualHead:
+        """Return the head; nu has the widths and the activation of the residual."""
+        noise = NoiseGaussian(
+            shape.context_dim, shape.num_actions, shape.hidden_dims, make_activation(shape.activation)
+        )
+        return NoiseResidualHead(velocity, network, noise, **settings)
+
+    @property
+    def stored_width(self) -> int:
+        """Width of a :class:`Stored`."""
+        return len(Stored._fields) * self.head.num_actions
+
+    def split(self, stored: Tensor) -> Stored:
+        """Return what was stored by its names. Shape: [..., stored_width]."""
+        return Stored(*stored.split(self.head.num_actions, dim=-1))
+
+    def act(self, context: Tensor) -> Tensor:
+        """Return the kernel's mean around new base actions, which are stored. Shape: [num_envs, num_actions]."""
+        noise_mean = self.head.noise.mean(context)
+        noise = noise_mean + self.head.noise.std * self.draw_noise(context)
+        base_action = self.sample(context, noise)
+        self.stored = torch.cat(Stored(base_action, noise, noise_mean), dim=-1)
+        return self.head.kernel_mean(base_action, context)
+
+    def evaluate(self, stored: Tensor, context: Tensor) -> Tensor:
+        """Return the kernel's mean around stored base actions, and keep nu(s). Shape: [..., num_actions]."""
+        self.noise_mean = self.head.noise.mean(context)
+        return self.head.kernel_mean(self.split(stored).base_action, context)
