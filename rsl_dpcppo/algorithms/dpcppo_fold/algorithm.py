@@ -14,14 +14,11 @@ from torch import Tensor
 
 from rsl_dpcppo.algorithms.dpcppo.kernel import KernelLearner
 from rsl_dpcppo.algorithms.dpcppo.losses import Gaussian, gaussian_log_prob
-from rsl_dpcppo.algorithms.dpcppo_fold.config import DPCPPOFoldFields
+from rsl_dpcppo.algorithms.dpcppo_fold.config import ERROR_STATES, DPCPPOFoldFields
 from rsl_dpcppo.algorithms.dpcppo_fold.model import NoiseKernelPolicy
 from rsl_dpcppo.learning.batch import MiniBatch
 from rsl_dpcppo.learning.fit import FlowFit
 from rsl_dpcppo.learning.host import Host
-
-ERROR_STATES = 1024
-"""States at which the error of a fold is measured."""
 
 
 class DPCPPOFoldLearner(KernelLearner):

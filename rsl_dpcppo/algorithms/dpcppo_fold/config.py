@@ -12,6 +12,9 @@ from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg, FlowFitFields
 from rsl_dpcppo.config.checks import check_float, check_int
 from rsl_dpcppo.config.ppo import PPOAlgorithmCfg
 
+ERROR_STATES = 1024
+"""States at which the error of a fold is measured."""
+
 
 @dataclass
 class DPCPPOFoldFields(FlowFitFields):

@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg
+from rsl_dpcppo.algorithms.dpcppo_fold.config import ERROR_STATES, DPCPPOFoldRunnerCfg
 from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
 from rsl_dpcppo.config import RunnerCfg
@@ -158,7 +159,7 @@ def minimum_gigaflops(cfg: RunnerCfg, num_observations: int, num_actions: int) -
     is the same at every step of the solver.
 
     Args:
-        cfg: PPO or DP-CPPO.
+        cfg: PPO, DP-CPPO, or DP-CPPO with rare folds.
         num_observations: Numbers in an observation.
         num_actions: Numbers in an action.
     """
@@ -176,9 +177,17 @@ def minimum_gigaflops(cfg: RunnerCfg, num_observations: int, num_actions: int) -
         step = _products(num_actions, widths, num_actions)
         sample = context + cfg.actor.flow_steps * step
         flow_matching = 3 * (context + step) - context - num_actions * widths[0]
-        period = fold_interval(cfg)
-        fitted = min(getattr(cfg.algorithm, "fold_states", samples), period * samples) / period
-        total += samples * sample + fitted * (sample + actor)  # rollout and the fit's fresh targets
+        total += samples * sample  # rollout
+        fitted: float = samples
+        if isinstance(cfg, DPCPPOFoldRunnerCfg):
+            period = cfg.algorithm.fold_interval
+            noise = _products(num_observations, cfg.actor.hidden_dims, num_actions)
+            fitted = min(cfg.algorithm.fold_states, period * samples) / period
+            total += samples * noise + fitted * (noise + actor) + ERROR_STATES / period * sample
+            epochs = cfg.algorithm.num_learning_epochs
+            total += epochs * samples * (3 * noise - num_observations * cfg.actor.hidden_dims[0])
+        else:
+            total += fitted * (sample + actor)  # the fit's fresh targets
         total += cfg.algorithm.flow_num_epochs * fitted * flow_matching
     return 2 * total / 1e9
 
