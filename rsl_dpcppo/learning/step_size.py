@@ -48,6 +48,8 @@ def make_optimizer(
         settings: Further arguments of the class.
     """
     groups = [{**group, "params": [x for x in group["params"] if x.requires_grad]} for group in groups]
-    is_cuda = groups[0]["params"][0].is_cuda
-    fast = {"fused": True} if "fused" in inspect.signature(kind).parameters else {"foreach": False}
-    return kind(groups, capturable=is_cuda, **fast, **settings)
+    known = inspect.signature(kind).parameters
+    fast = {"fused": True} if "fused" in known else {"foreach": False}
+    if "capturable" in known:
+        fast["capturable"] = groups[0]["params"][0].is_cuda
+    return kind(groups, **fast, **settings)

@@ -19,6 +19,7 @@ import rsl_dpcppo
 from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.bridge.version import GENERATION, VERSION
 from rsl_dpcppo.errors import CheckpointError, ConfigError, NonFiniteError
+from rsl_dpcppo.tasks.agents import to_peer
 from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalEnv
 from rsl_dpcppo.tasks.embedded.multi_goal_report import evaluate
 
@@ -338,8 +339,12 @@ def mirror(env: Any, obs: TensorDict | None, actions: Tensor | None) -> tuple[Te
     return obs, None if actions is None else torch.cat([actions, actions * flip])
 
 
-def symmetric_agent(augment: bool, loss: bool) -> dict[str, Any]:
-    cfg = agent_dict()
+def symmetric_agent(augment: bool, loss: bool, name: str = "dpcppo") -> dict[str, Any]:
+    agent: Any = small_agent()
+    if name == "dpcppo_fold":
+        agent = to_peer(agent, name)
+        agent.algorithm.fold_interval = 1
+    cfg = agent_dict(agent)
     cfg["algorithm"]["symmetry_cfg"] = {
         "data_augmentation_func": mirror,
         "use_data_augmentation": augment,
@@ -349,11 +354,12 @@ def symmetric_agent(augment: bool, loss: bool) -> dict[str, Any]:
     return cfg
 
 
+@pytest.mark.parametrize("name", ["dpcppo", "dpcppo_fold"])
 @pytest.mark.parametrize(("augment", "loss"), [(True, False), (False, True), (True, True), (False, False)])
-def test_symmetry(augment: bool, loss: bool) -> None:
-    """The base action is mirrored as the action is, so mirrored transitions have the mirrored kernel's mean."""
+def test_symmetry(augment: bool, loss: bool, name: str) -> None:
+    """What was stored is mirrored as the action is, so mirrored transitions have the mirrored kernel's mean."""
     torch.manual_seed(0)
-    runner = make_runner(MultiGoalEnv(64), symmetric_agent(augment, loss))
+    runner = make_runner(MultiGoalEnv(64), symmetric_agent(augment, loss, name))
     reports = record_updates(runner)
     samples = runner.alg.learner._fit_samples
     sizes = []
@@ -364,7 +370,7 @@ def test_symmetry(augment: bool, loss: bool) -> None:
     batch = next(runner.alg.learner.host.mini_batches(4, 1))
     mirrored = runner.alg.learner.symmetry.mirror_batch(batch)
     flip = torch.tensor([-1.0, 1.0])
-    torch.testing.assert_close(mirrored.stored[batch.size :], batch.stored * flip)
+    torch.testing.assert_close(mirrored.stored[batch.size :], batch.stored * flip.repeat(batch.stored.shape[-1] // 2))
     torch.testing.assert_close(mirrored.actions[batch.size :], batch.actions * flip)
     torch.testing.assert_close(mirrored.advantages, batch.advantages.repeat(2))
 

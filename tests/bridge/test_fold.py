@@ -38,7 +38,9 @@ def flow_is_all(runner: Any) -> bool:
     """Return whether noise is standard and there is no residual."""
     head, context = runner.alg.model.head, torch.randn(8, runner.alg.model.head.in_features)
     noise = torch.randn(8, head.num_actions)
-    return torch.equal(head.kernel_mean(noise, context), noise) and torch.equal(head.initial_noise(noise, context), noise)
+    return all(
+        torch.equal(made, noise) for made in (head.kernel_mean(noise, context), head.initial_noise(noise, context))
+    )
 
 
 def test_the_flow_moves_at_folds_alone() -> None:
@@ -89,6 +91,19 @@ def test_a_fold_takes_noise_and_residual_into_the_flow() -> None:
         assert torch.equal(moments["exp_avg_sq"], second_moment)
 
 
+@pytest.mark.skipif(GENERATION == 3, reason="RSL-RL 3.x has Adam alone.")
+@pytest.mark.parametrize("name", ["sgd", "rmsprop", "adamw"])
+def test_folds_know_every_optimizer_of_rsl_rl(name: str) -> None:
+    cfg = agent_dict(fold_agent())
+    cfg["algorithm"]["optimizer"] = name
+    runner = make_runner(MultiGoalEnv(32, seed=1), cfg)
+    for _ in range(3):
+        collect(runner)
+        report = runner.alg.update()
+    assert report["fold_made"] == 1.0
+    assert flow_is_all(runner)
+
+
 def test_a_fold_that_misses_is_not_made() -> None:
     """Whoever acts, and what PPO has learned, stay as they are; what the flow learned is gone on from."""
     runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(fold_agent(fold_tolerance=1e-6)))
@@ -133,10 +148,12 @@ def test_the_ratio_is_that_of_noise_and_action() -> None:
         divergences.append((drawn, acted))
     ratio = (log_prob["new"] - log_prob["old"]).exp()
     clipped = ratio.clamp(1 - runner.alg.clip_param, 1 + runner.alg.clip_param)
-    assert losses["surrogate"].item() == pytest.approx(-torch.min(ratio * standard, clipped * standard).mean().item())
+    surrogate = -torch.min(ratio * standard, clipped * standard).mean().item()
+    assert losses["surrogate"].item() == pytest.approx(surrogate, rel=1e-3)
     old, new = divergences
-    assert kl.item() == pytest.approx(max(kl_divergence(x, y).mean().item() for x, y in zip(old, new, strict=True)))
-    assert losses["entropy"].item() == pytest.approx(sum(x.entropy().mean().item() for x in new))
+    largest = max(kl_divergence(x, y).mean().item() for x, y in zip(old, new, strict=True))
+    assert kl.item() == pytest.approx(largest, rel=1e-3)
+    assert losses["entropy"].item() == pytest.approx(sum(x.entropy().mean().item() for x in new), rel=1e-5)
 
 
 @pytest.mark.parametrize("iterations", [2, 4])

@@ -203,6 +203,21 @@ def test_kept_noise_stays_with_its_pair() -> None:
     assert actions[clear, 0].abs().median() > 0.8
 
 
+def test_annealed_rates_fall_to_zero_and_come_back() -> None:
+    """Linearly over the gradient steps of a fit, and nothing else is averaged."""
+    live, _ = make_fields()
+    rate = torch.tensor(0.08)
+    optimizer = torch.optim.SGD(live.parameters(), lr=rate)
+    seen: list[float] = []
+    optimizer.register_step_pre_hook(lambda *_: seen.append(optimizer.param_groups[0]["lr"].item()))
+
+    fit = FlowFit(live, None, optimizer, num_epochs=2, num_mini_batches=4, annealed_rate=rate)
+    fit.fit(torch.zeros(64, 1), torch.full((64, 2), 3.0))
+
+    assert seen == pytest.approx([0.08 * (1 - step / 8) for step in range(8)])
+    assert rate.item() == pytest.approx(0.08)
+
+
 def test_live_field_changes_and_the_average_lags_it_by_the_recursion() -> None:
     """Seen through the steps of the live field: the average after the fit is the recursion over all of them."""
     live, averaged = make_fields()

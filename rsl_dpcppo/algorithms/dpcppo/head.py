@@ -71,7 +71,7 @@ class ResidualHead(PolicyHead):
     def last_parameters(self) -> list[nn.Parameter]:
         """Return what is zero where mu is: the parameters of its last layer."""
         last = [module for module in self.residual.modules() if isinstance(module, nn.Linear)][-1]
-        return [last.weight, last.bias]
+        return list(last.parameters())
 
     def act(self, noise: Tensor, context: Tensor) -> Tensor:
         """Act from a given initial noise a_n of shape [batch, num_actions]."""
@@ -81,7 +81,15 @@ class ResidualHead(PolicyHead):
         return base_action
 
     def initial_noise(self, noise: Tensor, context: Tensor) -> Tensor:
-        """Return what the flow starts from, made of standard noise. Shapes: [batch, num_actions] and [batch, context]."""
+        """Return what the flow starts from, made of standard noise.
+
+        Args:
+            noise: Standard noise. Shape: [batch, num_actions].
+            context: s. Shape: [batch, context_dim].
+
+        Returns:
+            Noise a_n. Shape: [batch, num_actions].
+        """
         return noise
 
     def kernel_mean(self, base_action: Tensor, context: Tensor) -> Tensor:

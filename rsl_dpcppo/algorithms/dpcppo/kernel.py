@@ -158,7 +158,7 @@ class KernelLearner(OnPolicyLearner):
         """Restore what :meth:`more_state` returned."""
         super().load_more_state(state)
         self.flow_optimizer.load_state_dict(state["flow_optimizer"])
-        if isinstance(self.flow_rate, Tensor):  # the optimizer has taken the number from the file
+        if isinstance(self.flow_rate, Tensor):  # the optimizer has one of the file's now
             self.flow_rate.fill_(float(self.flow_optimizer.param_groups[0]["lr"]))
             self.flow_optimizer.param_groups[0]["lr"] = self.flow_rate
         self._flow_fit.forget_recorded_steps()  # the optimizer has new tensors now

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import Any
 
 import torch
 from tensordict import TensorDict
-from torch import Tensor
+from torch import Tensor, nn
 
 from rsl_dpcppo.algorithms.dpcppo.kernel import KernelLearner
 from rsl_dpcppo.algorithms.dpcppo.losses import Gaussian, gaussian_log_prob
@@ -19,6 +20,10 @@ from rsl_dpcppo.algorithms.dpcppo_fold.model import NoiseKernelPolicy
 from rsl_dpcppo.learning.batch import MiniBatch
 from rsl_dpcppo.learning.fit import FlowFit
 from rsl_dpcppo.learning.host import Host
+
+MOMENTUM = ("exp_avg", "momentum_buffer")
+"""What optimizers call the average of the gradients. A fold stops it, and leaves that of their squares: the first steps
+after a fold are to be no larger than those before it."""
 
 
 class DPCPPOFoldLearner(KernelLearner):
@@ -37,6 +42,7 @@ class DPCPPOFoldLearner(KernelLearner):
 
     policy: NoiseKernelPolicy
     cfg: DPCPPOFoldFields
+    flow_rate: Tensor
 
     def __init__(self, host: Host, cfg: DPCPPOFoldFields) -> None:
         """Build the learner; see :class:`~rsl_dpcppo.learning.on_policy.OnPolicyLearner`."""
@@ -88,21 +94,19 @@ class DPCPPOFoldLearner(KernelLearner):
         context, target, noise = self._fit_samples()
         self._flow_fit.fit(context, target, noise)
         some = torch.randperm(len(context), device=context.device)[:ERROR_STATES]
-        live, acting = list(self.policy.velocity.parameters()), list(self.policy.head.flow.parameters())
         with torch.no_grad():
-            before = [weight.clone() for weight in acting]
-            torch._foreach_copy_(acting, live)
+            before = copy.deepcopy(self.policy.head.flow)
+            _copy_where(True, self.policy.velocity, self.policy.head.flow)
             missed = (self.policy.sample(context[some], noise[some]) - target[some]) / self.host.kernel_std()
             error = missed.square().mean().sqrt()
-            # Decided on the device: nothing waits for it.
-            made = error <= self.cfg.fold_tolerance
-            for weight, old in zip(acting, before, strict=True):
-                weight.copy_(torch.where(made, weight, old))
+            self.average_across_ranks([error])
+            made = error <= self.cfg.fold_tolerance  # decided on the device: nothing waits for it
+            _copy_where(~made, before, self.policy.head.flow)
             for parameter in self.policy.head.last_parameters():
                 parameter.mul_(~made)
-                # The second moment stays: the first steps after a fold are to be no larger than those before it.
-                if parameter in self.optimizer.state:
-                    self.optimizer.state[parameter]["exp_avg"].mul_(~made)
+                for name, moment in self.optimizer.state[parameter].items():
+                    if name in MOMENTUM and moment is not None:
+                        moment.mul_(~made)
         self._report = {"fold_error": error, "fold_made": made.float()}
 
     def _sample_states(self) -> TensorDict:
@@ -131,9 +135,7 @@ class DPCPPOFoldLearner(KernelLearner):
         contexts, targets, noises = (torch.cat(tensors) for tensors in zip(*samples, strict=True))
         return contexts, targets, noises
 
-    def _mean_actions(
-        self, observations: TensorDict, context: Tensor, stored: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _mean_actions(self, observations: TensorDict, context: Tensor, stored: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return contexts, a0 + mu(a0, s) and the standard noise of a0, with the mirrored triples."""
         base_action, noise, _ = self.policy.split(stored)
         target = self.policy.head.kernel_mean(base_action, context)
@@ -155,3 +157,10 @@ class DPCPPOFoldLearner(KernelLearner):
             for states in state["fold_states"]
         ]
         self._report = {name: value.to(self.host.device) for name, value in state["fold_report"].items()}
+
+
+def _copy_where(condition: Tensor | bool, source: nn.Module, target: nn.Module) -> None:
+    """Copy weights where a condition holds, without waiting for it."""
+    condition = torch.as_tensor(condition)
+    for weight, other in zip(target.parameters(), source.parameters(), strict=True):
+        weight.copy_(torch.where(condition.to(weight.device), other, weight))

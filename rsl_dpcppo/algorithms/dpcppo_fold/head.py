@@ -36,7 +36,7 @@ class NoiseGaussian(nn.Module):
 
     @property
     def std(self) -> Tensor:
-        """tau. Shape: [num_actions]."""
+        """Standard deviation tau of the noise. Shape: [num_actions]."""
         return self.log_std.exp()
 
     def forward(self, standard: Tensor, context: Tensor) -> Tensor:
