@@ -39,7 +39,8 @@ def small_peer(name: str, **algorithm: Any) -> Any:
     """Return another algorithm's agent with small networks and few epochs; fields of the algorithm can be given."""
     cfg: Any = to_peer(small_agent(), name)
     cfg.actor.flow_steps = 4
-    fields = {"num_learning_epochs": 4, "num_mini_batches": 4, "learning_rate": 1e-3, **algorithm}
+    often = {"fold_interval": 2, "fold_tolerance": 100.0, "flow_num_mini_batches": 4} if name == "dpcppo_fold" else {}
+    fields = {"num_learning_epochs": 4, "num_mini_batches": 4, "learning_rate": 1e-3, **often, **algorithm}
     cfg.algorithm = dataclasses.replace(cfg.algorithm, **fields)
     return cfg
 

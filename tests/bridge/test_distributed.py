@@ -114,7 +114,7 @@ def test_ranks_keep_equal_weights(tmp_path: Path) -> None:
         assert not torch.equal(value, untrained[name]), f"{name} did not change"
 
 
-@pytest.mark.parametrize("name", ["genpo", "fpopp"])
+@pytest.mark.parametrize("name", ["genpo", "fpopp", "dpcppo_fold"])
 def test_ranks_of_other_algorithms_keep_equal_weights(tmp_path: Path, name: str) -> None:
     first, second = spawn(partial(train_on_own_data, peer=name), tmp_path)
     untrained = weights(build_peer(0, name))
