@@ -160,12 +160,17 @@ class OnPolicyLearner:
         return nn.functional.mse_loss(rnd.predictor(state), target)
 
     @property
+    def desired_kl(self) -> float | None:
+        """The divergence that the adaptive step size aims at: RSL-RL's field."""
+        return self.host.ppo.desired_kl
+
+    @property
     def _adapts_step_size(self) -> bool:
         return self.host.ppo.desired_kl is not None and self.host.ppo.schedule == "adaptive"
 
     def _adapt_step_size(self, kl: Tensor) -> None:
         """Change the step size by the divergence, on the device, alike on all ranks."""
-        desired_kl = self.host.ppo.desired_kl
+        desired_kl = self.desired_kl
         if desired_kl is None or not self._adapts_step_size:
             return
         self.average_across_ranks([kl])

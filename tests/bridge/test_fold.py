@@ -156,6 +156,16 @@ def test_the_ratio_is_that_of_noise_and_action() -> None:
     assert losses["entropy"].item() == pytest.approx(sum(x.entropy().mean().item() for x in new), rel=1e-5)
 
 
+@pytest.mark.parametrize(("clip_param", "desired_kl"), [(0.2, 0.01), (0.05, 0.00125)])
+def test_a_small_clip_asks_for_a_small_divergence(clip_param: float, desired_kl: float) -> None:
+    """The step size falls above twice the divergence that is aimed at."""
+    learner = make_runner(Bandit(), agent_dict(fold_agent(clip_param=clip_param, desired_kl=0.01))).alg.learner
+    for kl, falls in ((2.1 * desired_kl, True), (1.9 * desired_kl, False)):
+        learner.step_size.set(1e-3)
+        learner._adapt_step_size(torch.tensor(kl))
+        assert (learner.step_size.tensor.item() < 0.9e-3) == falls
+
+
 @pytest.mark.parametrize("iterations", [2, 4])
 def test_a_run_resumed_between_two_folds_is_the_uninterrupted_run(iterations: int, tmp_path: Path) -> None:
     def build(seed: int) -> Any:

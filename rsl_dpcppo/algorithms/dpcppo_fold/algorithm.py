@@ -58,6 +58,15 @@ class DPCPPOFoldLearner(KernelLearner):
         """Return a fit of the live field alone, which starts to act when a fold is made."""
         return FlowFit(self.policy.velocity, None, annealed_rate=self.flow_rate, **settings)
 
+    @property
+    def desired_kl(self) -> float | None:
+        """RSL-RL's field, but at most clip_param^2 / 2, the divergence at which ratios typically reach the clip.
+
+        A smaller clip keeps the divergence below the field's value whatever the step size, which would rise to its bound.
+        """
+        desired = super().desired_kl
+        return None if desired is None else min(desired, self.host.ppo.clip_param**2 / 2.0)
+
     @torch.no_grad()
     def prepare(self, batch: MiniBatch) -> MiniBatch:
         """Return a mini-batch whose density is that of noise and action."""
