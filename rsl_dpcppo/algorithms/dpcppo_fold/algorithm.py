@@ -62,7 +62,7 @@ class DPCPPOFoldLearner(KernelLearner):
     def desired_kl(self) -> float | None:
         """RSL-RL's field, but at most clip_param^2 / 2, the divergence at which ratios typically reach the clip.
 
-        A smaller clip keeps the divergence below the field's value whatever the step size, which would rise to its bound.
+        A small clip keeps the divergence below the field's value whatever the step size, which would rise to its bound.
         """
         desired = super().desired_kl
         return None if desired is None else min(desired, self.host.ppo.clip_param**2 / 2.0)
