@@ -197,6 +197,38 @@ def test_models_with_memory_fold_on_the_last_rollout() -> None:
     assert not torch.equal(before, flat_parameters(runner.alg.model.head.flow))
 
 
+@pytest.mark.skipif(GENERATION == 3, reason="RSL-RL has models of images from 3.3.")
+def test_models_with_images_fold_on_the_last_rollout() -> None:
+    """Checkpoints hold no images."""
+    cnn = {"output_channels": [4], "kernel_size": 3, "flatten": True}
+    cfg = agent_dict(fold_agent(), class_name="rsl_dpcppo.FlowFoldCNNActor", cnn_cfg=cnn)
+    cfg["obs_groups"] = {"actor": ["policy", "camera"], "critic": ["policy"]}
+    runner = make_runner(Bandit(groups=("policy", "camera")), cfg)
+    before = flat_parameters(runner.alg.model.head.flow)
+    runner.learn(2)
+    assert all(len(states) == 0 for states in runner.alg.learner._states)
+    runner.learn(1)
+    assert not torch.equal(before, flat_parameters(runner.alg.model.head.flow))
+
+
+def test_what_plays_is_what_acted_in_training() -> None:
+    """From the same standard noise: nu, tau, the flow and the residual."""
+    torch.manual_seed(0)
+    policy = make_runner(MultiGoalEnv(32), agent_dict(fold_agent())).alg.learner.policy
+    with torch.no_grad():
+        for parameter in policy.head.last_parameters():
+            parameter.normal_(std=0.3)
+        context, acted = torch.randn(16, policy.head.in_features), []
+        for act in (policy.act, policy.head):
+            torch.manual_seed(1)
+            acted.append(act(context))
+    torch.testing.assert_close(acted[1], acted[0])
+    base_action, noise, noise_mean = policy.stored.split(2, dim=-1)
+    torch.manual_seed(1)
+    torch.testing.assert_close(noise, noise_mean + policy.head.noise.log_std.exp() * torch.randn(16, 2))
+    torch.testing.assert_close(base_action, policy.head.flow(noise, context))
+
+
 def test_wrong_fields_are_refused() -> None:
     for field, value, message in (
         ("fold_interval", 0, "fold_interval is 0"),

@@ -121,8 +121,9 @@ class DPCPPOFoldLearner(KernelLearner):
     def _sample_states(self) -> TensorDict:
         """Return the observations of some states of the rollout, and what was stored. Batch size: [number]."""
         observations = self.host.rollout.observations.flatten(0, 1)
-        if self.host.is_recurrent:
-            return observations[:0]  # a memory's state is known for the last rollout alone
+        # A memory's state is known for the last rollout alone, and images of several would fill memory and checkpoints.
+        if self.host.is_recurrent or any(group.dim() > 2 for group in observations.values()):
+            return observations[:0]
         number = max(1, self.cfg.fold_states // self.cfg.fold_interval)
         return observations[torch.randperm(len(observations), device=self.host.device)[:number]].clone()
 
@@ -130,11 +131,11 @@ class DPCPPOFoldLearner(KernelLearner):
     def _fit_samples(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return contexts s [batch, context_dim], mean actions [batch, num_actions] there, and their standard noise.
 
-        Of models with memory they are those of the last rollout. With symmetry augmentation the flow sees the mirrored
-        triples too.
+        Of models with memory or images they are those of the last rollout. With symmetry augmentation the flow sees the
+        mirrored triples too.
         """
-        if not self.host.is_recurrent:
-            states: Any = torch.cat(self._states)  # type: ignore[arg-type, call-overload]
+        states: Any = torch.cat(self._states)  # type: ignore[arg-type, call-overload]
+        if len(states) > 0:
             observations = states.exclude(self.policy.stored_name)
             return self._mean_actions(observations, self.host.context(observations), states[self.policy.stored_name])
         samples = []

@@ -31,7 +31,8 @@ class DPCPPOFoldFields(FlowFitFields):
     """Iterations from one fold to the next, in which the flow stays as it is."""
 
     fold_states: int = 20_480
-    """States that a fold is fitted on, an equal number of each rollout since the last. They are part of checkpoints."""
+    """States that a fold is fitted on, an equal number of each rollout since the last. They are part of checkpoints.
+    Models with memory or images are fitted on the last rollout."""
 
     fold_tolerance: float = 0.5
     """Largest error of a fold, in standard deviations of the kernel, root mean square. Where the flow misses by more,
