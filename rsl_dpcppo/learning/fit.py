@@ -46,8 +46,8 @@ class FlowFit:
     """Gradient steps a pass, at most one a pair."""
     ema_decay: float = 0.0
     """Share of the averaged weights that is kept at each gradient step."""
-    annealed_rate: Tensor | None = None
-    """The optimizer's step size on the device, to fall linearly to zero within each fit; None leaves it as it is."""
+    annealed: bool = False
+    """Whether the optimizer's step size, a tensor then, falls linearly to zero within each fit."""
     tolerance: float = 0.0
     """End early, once an epoch's loss is not below (1 - tolerance) times the best epoch's so far; 0 is off."""
     average_across_ranks: Callable[[list[Tensor]], None] | None = None
@@ -78,14 +78,14 @@ class FlowFit:
         num_mini_batches = min(self.num_mini_batches, len(pairs))
         losses: list[Tensor] = []
         best = float("inf")
-        rate = None if self.annealed_rate is None else self.annealed_rate.clone()
+        rate = self.optimizer.param_groups[0]["lr"]
+        first_rate = rate.clone() if self.annealed else rate
         for epoch in range(self.num_epochs):
             epoch_loss = torch.zeros((), device=target.device)
             order = torch.randperm(len(pairs), device=target.device)
             for step, batch in enumerate(pairs[order].tensor_split(num_mini_batches)):
-                if rate is not None and self.annealed_rate is not None:
-                    done = (epoch + step / num_mini_batches) / self.num_epochs
-                    self.annealed_rate.copy_(rate * (1.0 - done))
+                if self.annealed:
+                    rate.copy_(first_rate * (1.0 - (epoch + step / num_mini_batches) / self.num_epochs))
                 loss = self._step(*batch.split([part.shape[-1] for part in parts], dim=-1))
                 epoch_loss += loss / num_mini_batches
             losses.append(epoch_loss)
@@ -96,8 +96,8 @@ class FlowFit:
                 if current > (1.0 - self.tolerance) * best:
                     break
                 best = current
-        if rate is not None and self.annealed_rate is not None:
-            self.annealed_rate.copy_(rate)
+        if self.annealed:
+            rate.copy_(first_rate)
         self.optimizer.zero_grad(set_to_none=True)
         return FitReport(losses[0], losses[-1], len(losses))
 

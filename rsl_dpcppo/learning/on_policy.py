@@ -166,7 +166,7 @@ class OnPolicyLearner:
 
     @property
     def _adapts_step_size(self) -> bool:
-        return self.host.ppo.desired_kl is not None and self.host.ppo.schedule == "adaptive"
+        return self.desired_kl is not None and self.host.ppo.schedule == "adaptive"
 
     def _adapt_step_size(self, kl: Tensor) -> None:
         """Change the step size by the divergence, on the device, alike on all ranks."""

@@ -211,7 +211,7 @@ def test_annealed_rates_fall_to_zero_and_come_back() -> None:
     seen: list[float] = []
     optimizer.register_step_pre_hook(lambda *_: seen.append(optimizer.param_groups[0]["lr"].item()))
 
-    fit = FlowFit(live, None, optimizer, num_epochs=2, num_mini_batches=4, annealed_rate=rate)
+    fit = FlowFit(live, None, optimizer, num_epochs=2, num_mini_batches=4, annealed=True)
     fit.fit(torch.zeros(64, 1), torch.full((64, 2), 3.0))
 
     assert seen == pytest.approx([0.08 * (1 - step / 8) for step in range(8)])

@@ -100,8 +100,7 @@ class DPCPPOLearner(KernelLearner):
 
     def weights(self) -> dict[str, float]:
         """Return the weights of equation (16) too."""
-        weights = super().weights()
-        return {**weights, "score": self.cfg.score_coef}
+        return {**super().weights(), "score": self.cfg.score_coef}
 
     def fit(self) -> tuple[FitReport, Tensor]:
         """Fit the flow to the improved policy: equation (12) on a1 from the flow and the improved kernel.

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rsl_dpcppo.learning.mlp import make_mlp
 from rsl_dpcppo.learning.objective import standardized
 
 LEARNING_RATE, NUM_EPOCHS, NUM_MINI_BATCHES = 1e-3, 5, 4
@@ -32,14 +33,9 @@ class BaseActionBaseline:
             hidden_dims: Widths of the hidden layers.
             device: Where the tensors are.
         """
-        layers: list[nn.Module] = []
-        for width in hidden_dims:
-            layers += [nn.Linear(num_inputs, width), nn.ELU()]
-            num_inputs = width
-        last = nn.Linear(num_inputs, 1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        self.network = nn.Sequential(*layers, last).to(device)
+        self.network = make_mlp(num_inputs, hidden_dims, 1, nn.ELU()).to(device)
+        for parameter in self.network[-1].parameters():
+            nn.init.zeros_(parameter)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=LEARNING_RATE)
 
     @torch.no_grad()

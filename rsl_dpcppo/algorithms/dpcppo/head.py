@@ -59,7 +59,7 @@ class ResidualHead(PolicyHead):
         self.register_buffer("frequencies", 2.0 ** torch.arange(residual_frequencies), persistent=False)
         if residual_frequencies:
             # Each base action is carried on by mu in every iteration: a random mu would carry all of them one way.
-            for parameter in ResidualHead.last_parameters(self):
+            for parameter in self.last_of_residual():
                 nn.init.zeros_(parameter)
         self.set_inference(inference_policy, inference_noise)
 
@@ -68,7 +68,7 @@ class ResidualHead(PolicyHead):
         super().set_inference(policy, noise)
         self.add_residual = policy == "flow_residual"
 
-    def last_parameters(self) -> list[nn.Parameter]:
+    def last_of_residual(self) -> list[nn.Parameter]:
         """Return what is zero where mu is: the parameters of its last layer."""
         last = [module for module in self.residual.modules() if isinstance(module, nn.Linear)][-1]
         return list(last.parameters())

@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from typing import Any
 
 import torch
 from tensordict import TensorDict
-from torch import Tensor, nn
+from torch import Tensor
 
 from rsl_dpcppo.algorithms.dpcppo.kernel import KernelLearner
 from rsl_dpcppo.algorithms.dpcppo.losses import Gaussian, gaussian_log_prob
 from rsl_dpcppo.algorithms.dpcppo_fold.config import ERROR_STATES, DPCPPOFoldFields
 from rsl_dpcppo.algorithms.dpcppo_fold.model import NoiseKernelPolicy
+from rsl_dpcppo.flow.ema import update_ema
 from rsl_dpcppo.learning.batch import MiniBatch
 from rsl_dpcppo.learning.fit import FlowFit
 from rsl_dpcppo.learning.host import Host
@@ -42,7 +42,6 @@ class DPCPPOFoldLearner(KernelLearner):
 
     policy: NoiseKernelPolicy
     cfg: DPCPPOFoldFields
-    flow_rate: Tensor
 
     def __init__(self, host: Host, cfg: DPCPPOFoldFields) -> None:
         """Build the learner; see :class:`~rsl_dpcppo.learning.on_policy.OnPolicyLearner`."""
@@ -56,7 +55,7 @@ class DPCPPOFoldLearner(KernelLearner):
 
     def make_fit(self, **settings: Any) -> FlowFit:
         """Return a fit of the live field alone, which starts to act when a fold is made."""
-        return FlowFit(self.policy.velocity, None, annealed_rate=self.flow_rate, **settings)
+        return FlowFit(self.policy.velocity, None, annealed=True, **settings)
 
     @property
     def desired_kl(self) -> float | None:
@@ -104,13 +103,15 @@ class DPCPPOFoldLearner(KernelLearner):
         self._flow_fit.fit(context, target, noise)
         some = torch.randperm(len(context), device=context.device)[:ERROR_STATES]
         with torch.no_grad():
-            before = copy.deepcopy(self.policy.head.flow)
-            _copy_where(True, self.policy.velocity, self.policy.head.flow)
+            acting = list(self.policy.head.flow.parameters())
+            before = [weight.clone() for weight in acting]
+            update_ema(self.policy.head.flow, self.policy.velocity, decay=0.0)
             missed = (self.policy.sample(context[some], noise[some]) - target[some]) / self.host.kernel_std()
             error = missed.square().mean().sqrt()
             self.average_across_ranks([error])
             made = error <= self.cfg.fold_tolerance  # decided on the device: nothing waits for it
-            _copy_where(~made, before, self.policy.head.flow)
+            for weight, old in zip(acting, before, strict=True):
+                weight.copy_(torch.where(made, weight, old))
             for parameter in self.policy.head.last_parameters():
                 parameter.mul_(~made)
                 for name, moment in self.optimizer.state[parameter].items():
@@ -167,10 +168,3 @@ class DPCPPOFoldLearner(KernelLearner):
             for states in state["fold_states"]
         ]
         self._report = {name: value.to(self.host.device) for name, value in state["fold_report"].items()}
-
-
-def _copy_where(condition: Tensor | bool, source: nn.Module, target: nn.Module) -> None:
-    """Copy weights where a condition holds, without waiting for it."""
-    condition = torch.as_tensor(condition)
-    for weight, other in zip(target.parameters(), source.parameters(), strict=True):
-        weight.copy_(torch.where(condition.to(weight.device), other, weight))

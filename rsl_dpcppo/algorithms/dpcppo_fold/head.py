@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from rsl_dpcppo.algorithms.dpcppo.head import ResidualHead
 from rsl_dpcppo.flow.velocity import VelocityField
+from rsl_dpcppo.learning.mlp import make_mlp
 
 
 class NoiseGaussian(nn.Module):
     """p(n | s) = N(nu(s), diag(tau^2)), what the flow's initial noise is drawn from between two folds."""
 
     def __init__(self, context_dim: int, num_actions: int, hidden_dims: list[int], activation: nn.Module) -> None:
-        """Build nu as a network that says zero, and tau as one.
+        """Build the network nu, and tau as one.
 
         Args:
             context_dim: Width of the context s.
@@ -27,11 +28,7 @@ class NoiseGaussian(nn.Module):
             activation: Module put after every hidden layer; it holds no parameters, so one serves all.
         """
         super().__init__()
-        layers: list[nn.Module] = []
-        for width in hidden_dims:
-            layers += [nn.Linear(context_dim, width), activation]
-            context_dim = width
-        self.mean = nn.Sequential(*layers, nn.Linear(context_dim, num_actions))
+        self.mean = make_mlp(context_dim, hidden_dims, num_actions, activation)
         self.log_std = nn.Parameter(torch.zeros(num_actions))
 
     @property
@@ -71,4 +68,4 @@ class NoiseResidualHead(ResidualHead):
 
     def last_parameters(self) -> list[nn.Parameter]:
         """Return what is zero where the flow is the whole policy: the last layers of mu and nu, and log tau."""
-        return [*super().last_parameters(), *self.noise.mean[-1].parameters(), self.noise.log_std]
+        return [*self.last_of_residual(), *self.noise.mean[-1].parameters(), self.noise.log_std]
