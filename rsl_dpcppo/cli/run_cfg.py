@@ -63,6 +63,14 @@ def _explain(cfg: DictConfig, key: str, error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
+def changes(before: Any, after: Any, name: str) -> list[str]:
+    """Return the fields in which two configurations differ, as ``name.field: before -> after``."""
+    if not dataclasses.is_dataclass(before):
+        return [] if before == after else [f"{name}: {before} -> {after}"]
+    fields = [field.name for field in dataclasses.fields(before)]
+    return [line for x in fields for line in changes(getattr(before, x), getattr(after, x), f"{name}.{x}")]
+
+
 def save_agent(cfg: RunnerCfg, run: Path) -> None:
     """Write params/agent.yaml into a run's folder. It names the algorithm's class, as RSL-RL's dictionary does."""
     (run / "params").mkdir(parents=True, exist_ok=True)

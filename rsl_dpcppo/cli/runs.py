@@ -18,9 +18,9 @@ from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
 from rsl_dpcppo.checkpoint import find_checkpoint
-from rsl_dpcppo.cli.run_cfg import load_agent, load_env, override
+from rsl_dpcppo.cli.run_cfg import is_rsl_rl_agent, load_agent, load_env, override
 from rsl_dpcppo.config import PPORunnerCfg, RunnerCfg, check_choice
-from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.errors import CheckpointError, ConfigError
 from rsl_dpcppo.tasks.task import Policy, Task
 
 LOG_ROOT = Path("logs") / "rsl_rl"
@@ -68,6 +68,23 @@ def find(experiment_name: str, args: argparse.Namespace) -> Path:
     return find_checkpoint(LOG_ROOT / experiment_name, **{key: name for key, name in names.items() if name})
 
 
+def configuration_of(run: Path, cfg: RunnerCfg, env_cfg: Any) -> tuple[RunnerCfg, Any]:
+    """Return the configurations of agent and environment that a run was trained with.
+
+    Args:
+        run: The run's folder.
+        cfg: The agent's preset, for a run that keeps no configuration of ours.
+        env_cfg: The environment's preset.
+
+    Raises:
+        CheckpointError: If the run is another agent's.
+    """
+    saved = None if is_rsl_rl_agent(run) else load_agent(run)
+    if saved is not None and saved.name != cfg.name:
+        raise CheckpointError(f"'{run}' was trained with {title_of(saved)}, and the agent named here is {title_of(cfg)}.")
+    return saved or cfg, load_env(run, env_cfg)
+
+
 def make_env(task: Task, env_cfg: Any, cfg: RunnerCfg, device: str) -> Any:
     """Make a task's environment with the number of environments and the seed of an agent's configuration."""
     return task.make_env(env_cfg, cfg.num_envs, device, cfg.seed)
@@ -91,8 +108,8 @@ def load(task: Task, args: argparse.Namespace, overrides: dict[str, list[str]], 
     cfg = task.make_agent(args.agent)
     cfg.experiment_name = args.experiment_name or cfg.experiment_name
     checkpoint = find(cfg.experiment_name, args)
-    cfg = override(load_agent(checkpoint.parent) or cfg, overrides["agent"])
-    env_cfg = override(load_env(checkpoint.parent, task.env_cfg()), overrides["env"], "env")
+    cfg, env_cfg = configuration_of(checkpoint.parent, cfg, task.env_cfg())
+    cfg, env_cfg = override(cfg, overrides["agent"]), override(env_cfg, overrides["env"], "env")
     cfg.seed = args.seed if args.seed is not None else cfg.seed
     cfg.num_envs = getattr(args, "num_envs", None) or min(cfg.num_envs, MAX_PLAY_ENVS)
     flow_steps = getattr(args, "flow_steps", None)

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import io
 import json
 import shutil
+from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import OmegaConf
 
 from rsl_dpcppo.cli.arguments import add_run_arguments, add_training_arguments, make_parser, parse
-from rsl_dpcppo.cli.run_cfg import override, save_agent
-from rsl_dpcppo.cli.runs import build, find, load, make_env, make_policies, new_run
+from rsl_dpcppo.cli.run_cfg import changes, override, save_agent
+from rsl_dpcppo.cli.runs import build, configuration_of, find, load, make_env, make_policies, new_run
+from rsl_dpcppo.config import RunnerCfg
 from rsl_dpcppo.errors import CheckpointError, ConfigError
 from rsl_dpcppo.metrics import peak_memory
 from rsl_dpcppo.tasks.registry import find_task
@@ -32,14 +36,7 @@ def train(arguments: list[str]) -> None:
     if (args.load_run or args.checkpoint) and not args.resume:
         raise ConfigError("--load_run and --checkpoint name the run to continue: add --resume.")
     task = find_task(args.task)
-    cfg = override(task.make_agent(args.agent), overrides["agent"])
-    env_cfg = override(task.env_cfg(), overrides["env"], "env")
-    for name in ("seed", "num_envs", "max_iterations", "experiment_name", "run_name", "logger"):
-        if getattr(args, name) is not None:
-            setattr(cfg, name, getattr(args, name))
-    if args.log_project_name is not None:
-        cfg.wandb_project = cfg.neptune_project = args.log_project_name
-    checkpoint = find(cfg.experiment_name, args) if args.resume else None
+    cfg, env_cfg, checkpoint = _configure(task, args, overrides)
 
     env = make_env(task, env_cfg, cfg, args.device)
     run = new_run(cfg)
@@ -61,6 +58,36 @@ def train(arguments: list[str]) -> None:
     torch.manual_seed(cfg.seed)
     task.report(make_policies(runner, cfg) | _rival(task, args, env), env, run)
     env.close()
+
+
+def _configure(
+    task: Task, args: argparse.Namespace, overrides: dict[str, list[str]]
+) -> tuple[RunnerCfg, Any, Path | None]:
+    """Return the configurations of agent and environment, and the checkpoint to go on from.
+
+    A resumed run has the configurations that it was begun with, but for what the command line says.
+    """
+
+    def apply(cfg: RunnerCfg, env_cfg: Any) -> tuple[RunnerCfg, Any]:
+        cfg = dataclasses.replace(override(cfg, overrides["agent"]))
+        for name in ("seed", "num_envs", "max_iterations", "experiment_name", "run_name", "logger"):
+            if getattr(args, name) is not None:
+                setattr(cfg, name, getattr(args, name))
+        if args.log_project_name is not None:
+            cfg.wandb_project = cfg.neptune_project = args.log_project_name
+        return cfg, override(env_cfg, overrides["env"], "env")
+
+    cfg, env_cfg = apply(task.make_agent(args.agent), task.env_cfg())
+    if not args.resume:
+        return cfg, env_cfg, None
+    checkpoint = find(cfg.experiment_name, args)
+    begun_with = configuration_of(checkpoint.parent, cfg, env_cfg)
+    begun_with[0].experiment_name = cfg.experiment_name
+    now = apply(*begun_with)
+    for section, begun, present in zip(("agent", "env"), begun_with, now, strict=True):
+        for change in changes(begun, present, section):
+            print(f"[INFO] Changed on resuming: {change}")
+    return *now, checkpoint
 
 
 def _rival(task: Task, args: argparse.Namespace, env: object) -> dict[str, Policy]:

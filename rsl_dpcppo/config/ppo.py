@@ -108,7 +108,6 @@ TASK_FIELDS = (
     "gamma",
     "lam",
     "value_loss_coef",
-    "use_clipped_value_loss",
     "max_grad_norm",
     "normalize_advantage_per_mini_batch",
 )

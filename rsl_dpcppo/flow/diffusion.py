@@ -20,14 +20,22 @@ def cosine_betas(num_steps: int) -> Tensor:
     return (1.0 - kept[1:] / kept[:-1]).clamp(max=0.999)
 
 
+PLAYED_MIN_STD = 1e-3
+"""Smallest standard deviation of a step at play time but the last, in actions: the authors' code has it."""
+
+
 class DenoisingChain(nn.Module):
-    """Carries noise a^K to an action a^0 by K Gaussian steps, whose means a network's noise estimate sets."""
+    """Carries noise a^K to an action a^0 by K Gaussian steps, whose means a network's noise estimate sets.
+
+    The noise of all steps is drawn at once, as [a^K, the first step's, ..., the last step's].
+    """
 
     signal: Tensor
     noise: Tensor
     from_denoised: Tensor
     from_present: Tensor
     std: Tensor
+    played_std: Tensor
 
     def __init__(
         self, velocity: VelocityField, num_steps: int, min_std: float, noise_clip: float, denoised_clip: float
@@ -37,7 +45,7 @@ class DenoisingChain(nn.Module):
         Args:
             velocity: The noise estimate eps(a^k, k / K, s); a network as that of a flow.
             num_steps: Number K of denoising steps.
-            min_std: Smallest standard deviation of a step, in actions.
+            min_std: Smallest standard deviation of a step while training, in actions.
             noise_clip: Largest noise of a step, in standard deviations.
             denoised_clip: Largest component of the action that a step predicts.
         """
@@ -49,31 +57,36 @@ class DenoisingChain(nn.Module):
         betas = cosine_betas(num_steps)
         kept = torch.cumprod(1.0 - betas, dim=0)
         kept_before = torch.cat((torch.ones(1, dtype=torch.float64), kept[:-1]))
+        std = (betas * (1.0 - kept_before) / (1.0 - kept)).sqrt()
+        played_std = std.clamp(min=PLAYED_MIN_STD)
+        played_std[0] = 0.0
         schedule = {
             "signal": kept.rsqrt(),
             "noise": (1.0 / kept - 1.0).sqrt(),
             "from_denoised": betas * kept_before.sqrt() / (1.0 - kept),
             "from_present": (1.0 - betas).sqrt() * (1.0 - kept_before) / (1.0 - kept),
-            "std": (betas * (1.0 - kept_before) / (1.0 - kept)).sqrt().clamp(min=min_std),
+            "std": std.clamp(min=min_std),
+            "played_std": played_std,
         }
         for name, values in schedule.items():
             self.register_buffer(name, values.float(), persistent=False)
 
+    @property
+    def noise_width(self) -> int:
+        """Width of the noise of a chain."""
+        return (self.num_steps + 1) * self.velocity.num_actions
+
     def forward(self, noise: Tensor, context: Tensor) -> Tensor:
-        """Denoise along the means, without the steps' own noise.
+        """Denoise as at play time: with the schedule's own noise in every step but the last.
 
         Args:
-            noise: a^K. Shape: [batch, num_actions].
+            noise: a^K, and each step's. Shape: [batch, noise_width].
             context: s. Shape: [batch, context_dim].
 
         Returns:
             a^0. Shape: [batch, num_actions].
         """
-        embedding = self.velocity.embed(context)
-        action = noise
-        for step in range(self.num_steps - 1, -1, -1):
-            action = self.mean(action, torch.full_like(action[:, :1], step, dtype=torch.long), embedding)
-        return action
+        return self.chain(noise, context, self.played_std)[-1]
 
     def mean(self, action: Tensor, step: Tensor, embedding: Tensor) -> Tensor:
         """Return the mean of the Gaussian over the next, less noisy action.
@@ -92,22 +105,26 @@ class DenoisingChain(nn.Module):
         return self.from_denoised[step] * denoised + self.from_present[step] * action
 
     def sample(self, noise: Tensor, context: Tensor) -> Tensor:
-        """Draw a chain, with the steps' own noise.
+        """Draw a chain as while training: no step's noise is smaller than ``min_std``.
 
         Args:
-            noise: a^K. Shape: [batch, num_actions].
+            noise: a^K, and each step's. Shape: [batch, noise_width].
             context: s. Shape: [batch, context_dim].
 
         Returns:
             a^K to a^0. Shape: [batch, num_steps + 1, num_actions].
         """
+        return torch.stack(self.chain(noise, context, self.std), dim=1)
+
+    def chain(self, noise: Tensor, context: Tensor, std: Tensor) -> list[Tensor]:
+        """Return a^K to a^0, with a standard deviation for each step. Shape of each: [batch, num_actions]."""
         embedding = self.velocity.embed(context)
-        chain = [noise]
-        for step in range(self.num_steps - 1, -1, -1):
-            mean = self.mean(chain[-1], torch.full_like(noise[:, :1], step, dtype=torch.long), embedding)
-            drawn = torch.randn_like(noise).clamp(-self.noise_clip, self.noise_clip)
-            chain.append(mean + self.std[step] * drawn)
-        return torch.stack(chain, dim=1)
+        noises = noise.split(self.velocity.num_actions, dim=-1)
+        chain = [noises[0]]
+        for drawn, step in zip(noises[1:], range(self.num_steps - 1, -1, -1)):
+            mean = self.mean(chain[-1], torch.full_like(drawn[:, :1], step, dtype=torch.long), embedding)
+            chain.append(mean + std[step] * drawn.clamp(-self.noise_clip, self.noise_clip))
+        return chain
 
     def log_prob(self, chain: Tensor, context: Tensor) -> Tensor:
         """Return log p(a^k | a^(k+1), s) of each step, as DPPO takes it: within [-5, 2], averaged over the action.

@@ -22,6 +22,7 @@ import yaml
 from rsl_dpcppo.cli.export import export
 from rsl_dpcppo.cli.main import run
 from rsl_dpcppo.cli.play import play
+from rsl_dpcppo.cli.run_cfg import load_agent
 from rsl_dpcppo.cli.runs import new_run
 from rsl_dpcppo.cli.train import train
 from rsl_dpcppo.errors import CheckpointError, ConfigError
@@ -124,6 +125,21 @@ def test_resume_is_bit_exact() -> None:
     final = {run.name.rpartition("_")[2]: max(run.glob("model_*.pt")) for run in runs()}
     straight, resumed = (torch.load(final[name], weights_only=True) for name in ("straight", "resumed"))
     assert_equal(straight, resumed)
+
+
+def test_a_resumed_run_has_the_settings_it_was_begun_with(capsys: pytest.CaptureFixture[str]) -> None:
+    own = ["agent.algorithm.score_coef=0.77", "agent.algorithm.gamma=0.5"]
+    train(["--max_iterations=1", "--run_name=begun", *TINY, *own])
+    capsys.readouterr()
+    train(["--max_iterations=1", "--resume", "--run_name=resumed", "agent.algorithm.gamma=0.6"])
+    output = capsys.readouterr().out
+    assert "Changed on resuming: agent.algorithm.gamma: 0.5 -> 0.6" in output
+    assert "score_coef" not in output
+    cfg = load_agent(runs()[-1])
+    assert cfg is not None
+    assert (cfg.algorithm.score_coef, cfg.algorithm.gamma, cfg.num_envs) == (0.77, 0.6, 16)
+    with pytest.raises(CheckpointError, match="was trained with DP-CPPO, and the agent named here is GenPO"):
+        train(["--agent=genpo", "--resume", "--experiment_name=multi_goal"])
 
 
 def test_killed_run_leaves_whole_checkpoints() -> None:

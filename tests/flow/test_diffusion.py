@@ -54,21 +54,31 @@ def test_cosine_schedule() -> None:
     np.testing.assert_allclose(cosine_betas(NUM_STEPS).numpy(), numpy_schedule()[0], rtol=1e-12)
 
 
-def test_inference_follows_the_means() -> None:
+def play(chain: DenoisingChain, noise: Tensor, context: Tensor) -> np.ndarray:
+    """Denoise with the schedule's deviations, no smaller than 0.001, and none at the last step."""
+    action, *drawn = noise.double().numpy().reshape(len(noise), -1, NUM_ACTIONS).transpose(1, 0, 2)
+    betas, kept = numpy_schedule()
+    for step, step_noise in zip(reversed(range(NUM_STEPS)), drawn, strict=True):
+        mean, _ = numpy_step(chain, action, step, context)
+        std = max(math.sqrt(betas[step] * (1 - kept[step - 1]) / (1 - kept[step])), 1e-3) if step else 0.0
+        action = mean + std * np.clip(step_noise, -NOISE_CLIP, NOISE_CLIP)
+    return action
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 3.0])
+def test_play_has_the_schedules_noise_but_at_the_last_step(scale: float) -> None:
     chain, context = make_chain(), torch.randn(9, CONTEXT_DIM)
-    noise = torch.randn(9, NUM_ACTIONS)
-    action = noise.double().numpy()
-    for step in reversed(range(NUM_STEPS)):
-        action, _ = numpy_step(chain, action, step, context)
+    noise = scale * torch.randn(9, chain.noise_width)
     with torch.no_grad():
-        np.testing.assert_allclose(chain(noise, context).numpy(), action, rtol=1e-4, atol=1e-5)
+        action = chain(noise, context).numpy()
+    np.testing.assert_allclose(action, play(chain, noise, context), rtol=1e-4, atol=1e-5)
     assert np.abs(action).max() <= 1.0
 
 
 def test_log_prob_is_that_of_each_step() -> None:
     chain, context = make_chain(), torch.randn(9, CONTEXT_DIM)
     with torch.no_grad():
-        steps = chain.sample(torch.randn(9, NUM_ACTIONS), context)
+        steps = chain.sample(torch.randn(9, chain.noise_width), context)
         log_prob = chain.log_prob(steps, context)
     assert log_prob.shape == (9, NUM_STEPS)
     for i, step in enumerate(reversed(range(NUM_STEPS))):
@@ -83,7 +93,7 @@ def test_samples_have_the_steps_moments() -> None:
     chain = make_chain()
     context, noise = torch.randn(1, CONTEXT_DIM).expand(40_000, -1), torch.randn(1, NUM_ACTIONS).expand(40_000, -1)
     with torch.no_grad():
-        steps = chain.sample(noise, context)
+        steps = chain.sample(torch.cat((noise, torch.randn(40_000, NUM_STEPS * NUM_ACTIONS)), dim=-1), context)
     mean, std = numpy_step(chain, noise[:1].double().numpy(), NUM_STEPS - 1, context[:1])
     first = steps[:, 1].double()
     torch.testing.assert_close(first.mean(dim=0), torch.from_numpy(mean[0]), rtol=0.0, atol=4 * std / 200)

@@ -73,6 +73,7 @@ class DPPOAlgorithmCfg(DPPOFields, PPOAlgorithmCfg):
     num_mini_batches: int = 20
     clip_param: float = 0.1
     entropy_coef: float = 0.0
+    use_clipped_value_loss: bool = False
     learning_rate: float = 1e-4
     schedule: str = "fixed"
 

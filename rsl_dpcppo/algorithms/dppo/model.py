@@ -26,10 +26,19 @@ class DPPOPolicy(SampledPolicy):
             velocity, fields.flow_steps, fields.denoising_min_std, fields.denoising_noise_clip, fields.denoised_clip
         )
 
+    def noise_width(self, num_actions: int) -> int:
+        """Return the width of the noise of all steps."""
+        return self.live.noise_width
+
     @property
     def stored_width(self) -> int:
         """Width of the chain, from the noise to the action."""
         return (self.live.num_steps + 1) * self.head.num_actions
+
+    def draw_noise(self, context: Tensor) -> Tensor:
+        """Draw the noise of all steps, one after the other as the chain takes it. Shape: [batch, noise_width]."""
+        like = context.new_empty(len(context), self.head.num_actions)
+        return torch.cat([torch.randn_like(like) for _ in range(self.live.num_steps + 1)], dim=-1)
 
     def draw(self, noise: Tensor, context: Tensor) -> Sample:
         """Sample actions and their chains; the algorithm looks at each step's likelihood."""

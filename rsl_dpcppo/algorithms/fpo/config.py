@@ -56,6 +56,7 @@ class FPOAlgorithmCfg(FPOFields, PPOAlgorithmCfg):
     num_mini_batches: int = 32
     clip_param: float = 0.05
     entropy_coef: float = 0.0
+    use_clipped_value_loss: bool = False
     learning_rate: float = 3e-4
     schedule: str = "fixed"
 

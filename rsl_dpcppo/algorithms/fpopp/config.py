@@ -57,6 +57,7 @@ class FPOPlusPlusAlgorithmCfg(FPOPlusPlusFields, PPOAlgorithmCfg):
     num_learning_epochs: int = 16
     clip_param: float = 0.05
     entropy_coef: float = 0.0
+    use_clipped_value_loss: bool = False
     learning_rate: float = 1e-4
     schedule: str = "fixed"
 
