@@ -55,6 +55,8 @@ ALGORITHMS = {
         Algorithm("dpcppo", "DP-CPPO", "DPCPPO", "Flow", takes_every_encoder=True),
         Algorithm("dpcppo_fold", "DP-CPPO, folded rarely", "DPCPPOFold", "FlowFold", takes_every_encoder=True),
         Algorithm("genpo", "GenPO", "GenPO", "GenPO"),
+        Algorithm("genpopp", "GenPO++", "GenPOPlusPlus", "GenPOPlusPlus"),
+        Algorithm("policyflow", "PolicyFlow", "PolicyFlow", "PolicyFlow"),
         Algorithm("fpo", "FPO", "FPO", "FPO"),
         Algorithm("fpopp", "FPO++", "FPOPlusPlus", "FPO"),
         Algorithm("dppo", "DPPO", "DPPO", "DPPO"),

@@ -17,6 +17,7 @@ from yaml import YAMLError
 from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.bridge.train_cfg import class_names
 from rsl_dpcppo.config import PPORunnerCfg, RunnerCfg
+from rsl_dpcppo.config.fields import BEFORE
 from rsl_dpcppo.errors import ConfigError, did_you_mean
 
 _UNREADABLE = (OmegaConfBaseException, YAMLError, TypeError, UnicodeDecodeError)
@@ -96,6 +97,7 @@ def load_agent(run: Path) -> RunnerCfg | None:
                 f"'{path}' does not hold an agent of this package: it lacks one of {', '.join(sections)}."
             )
         kind = _kind(saved, path)
+        _fill_in(saved, kind)
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), saved))  # type: ignore[return-value]
     except _UNREADABLE as error:
         raise ConfigError(f"'{path}' does not hold an agent of this package: {str(error).splitlines()[0]}") from None
@@ -110,6 +112,15 @@ def _kind(saved: DictConfig, path: Path) -> type[RunnerCfg]:
     if name not in kinds:
         raise ConfigError(f"'{path}' names the algorithm {name}; this package has {', '.join(kinds)}.")
     return kinds[name]
+
+
+def _fill_in(saved: DictConfig, kind: type[RunnerCfg]) -> None:
+    """Add the fields that there were not yet when an agent was saved, with what was in their place then."""
+    preset = kind()
+    for section in ("actor", "critic", "algorithm"):
+        for field in dataclasses.fields(getattr(preset, section)):
+            if BEFORE in field.metadata and field.name not in saved[section]:
+                saved[section][field.name] = field.metadata[BEFORE]
 
 
 def _resembling(saved: DictConfig, kinds: list[type[RunnerCfg]]) -> type[RunnerCfg]:

@@ -81,7 +81,9 @@ def configuration_of(run: Path, cfg: RunnerCfg, env_cfg: Any) -> tuple[RunnerCfg
     """
     saved = None if is_rsl_rl_agent(run) else load_agent(run)
     if saved is not None and saved.name != cfg.name:
-        raise CheckpointError(f"'{run}' was trained with {title_of(saved)}, and the agent named here is {title_of(cfg)}.")
+        raise CheckpointError(
+            f"'{run}' was trained with {title_of(saved)}, and the agent named here is {title_of(cfg)}."
+        )
     return saved or cfg, load_env(run, env_cfg)
 
 

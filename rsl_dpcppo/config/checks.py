@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from rsl_dpcppo.errors import ConfigError
@@ -65,13 +66,21 @@ def check_int(name: str, value: Any, *, minimum: int, even: bool = False) -> Non
 
 
 def check_float(
-    name: str, value: Any, *, minimum: float, below: float = float("inf"), minimum_excluded: bool = False
+    name: str,
+    value: Any,
+    *,
+    minimum: float,
+    below: float = inf,
+    minimum_excluded: bool = False,
+    may_be_infinite: bool = False,
 ) -> None:
     """Raise a :class:`~rsl_dpcppo.errors.ConfigError` unless the value is a number in the range."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and may_be_infinite and value == inf:
+        return
     if not is_number or not (minimum <= value < below) or (minimum_excluded and value == minimum):
         lower = f"above {minimum}" if minimum_excluded else f"{minimum} or more"
-        upper = "" if below == float("inf") else f" and below {below}"
+        upper = "" if below == inf else f" and below {below}"
         raise ConfigError(f"{name} is {value!r}; it must be a number, {lower}{upper}.")
 
 
@@ -85,6 +94,18 @@ def check_widths(name: str, value: Any) -> list[int]:
     if not widths or any(isinstance(width, bool) or not isinstance(width, int) or width < 1 for width in widths):
         raise ConfigError(f"{name} is {value!r}; it must be a list of at least one whole number, each 1 or more.")
     return widths
+
+
+def check_frequencies(name: str, value: Any) -> list[float]:
+    """Return the first and the last of a range of frequencies as a list.
+
+    Raises:
+        ConfigError: If they are no two numbers above 0.
+    """
+    ends = list(value) if isinstance(value, (list, tuple)) else []
+    if len(ends) != 2 or any(isinstance(x, bool) or not isinstance(x, (int, float)) or not 0 < x < inf for x in ends):
+        raise ConfigError(f"{name} is {value!r}; it must be two numbers above 0: the first and the last frequency.")
+    return [float(x) for x in ends]
 
 
 def check_no_entropy(algorithm: str, entropy_coef: float) -> None:

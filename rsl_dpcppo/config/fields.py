@@ -6,6 +6,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+BEFORE = "before"
+"""Key of the value, in a field's metadata, that runs have which were saved when there was no such field."""
+
+
+def before(value: Any) -> dict[str, Any]:
+    """Return a field's metadata: what runs had before there was such a field, where its default is another."""
+    return {BEFORE: value}
 
 
 @dataclass

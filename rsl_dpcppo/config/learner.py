@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from rsl_dpcppo.config.checks import check_choice, check_int, check_noise
-from rsl_dpcppo.config.fields import Fields
+from rsl_dpcppo.config.checks import check_choice, check_frequencies, check_int, check_noise
+from rsl_dpcppo.config.fields import Fields, before
 
 COMPILE_MODES = ("auto", "none", "inductor", "cudagraph")
 """How sampler and gradient steps run."""
@@ -46,6 +46,9 @@ class SampledModelFields(Fields):
     flow_time_features: int = 0
     """Number of sines and cosines in which the network sees the time, an even number; 0 for the time as it is."""
 
+    flow_frequencies: list[float] = field(default_factory=lambda: [1.0, 1000.0], metadata=before([1.0, 1000.0]))
+    """First and last of their angular frequencies, in radians over the flow's length."""
+
     inference_noise: str = "random"
     """Initial noise at play time: "random", "zero", or a seed in digits that fixes one noise for every state.
     "zero" and a seed make the policy a function of the observation, which shows one of its modes only."""
@@ -59,4 +62,5 @@ class SampledModelFields(Fields):
         super().__post_init__()
         check_int("flow_steps", self.flow_steps, minimum=1)
         check_int("flow_time_features", self.flow_time_features, minimum=0, even=True)
+        self.flow_frequencies = check_frequencies("flow_frequencies", self.flow_frequencies)
         self.inference_noise = check_noise("inference_noise", self.inference_noise)

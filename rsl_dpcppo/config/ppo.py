@@ -78,7 +78,7 @@ class PPOAlgorithmCfg(Fields):
     """Step size that Adam starts with."""
 
     max_grad_norm: float = 1.0
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient, of policy and value function together; infinite for none."""
 
     use_clipped_value_loss: bool = True
     """Whether the value may move by at most ``clip_param``."""
@@ -97,8 +97,9 @@ class PPOAlgorithmCfg(Fields):
         super().__post_init__()
         for name in ("num_learning_epochs", "num_mini_batches"):
             check_int(name, getattr(self, name), minimum=1)
-        for name in ("clip_param", "learning_rate", "max_grad_norm", "desired_kl"):
+        for name in ("clip_param", "learning_rate", "desired_kl"):
             check_float(name, getattr(self, name), minimum=0.0, minimum_excluded=True)
+        check_float("max_grad_norm", self.max_grad_norm, minimum=0.0, minimum_excluded=True, may_be_infinite=True)
         for name in ("gamma", "lam", "value_loss_coef", "entropy_coef"):
             check_float(name, getattr(self, name), minimum=0.0)
         check_choice("schedule", self.schedule, ("adaptive", "fixed"))
@@ -108,8 +109,6 @@ TASK_FIELDS = (
     "gamma",
     "lam",
     "value_loss_coef",
-    "max_grad_norm",
-    "normalize_advantage_per_mini_batch",
 )
 """Fields of PPO that belong to the task rather than to the algorithm."""
 

@@ -121,7 +121,7 @@ class DenoisingChain(nn.Module):
         embedding = self.velocity.embed(context)
         noises = noise.split(self.velocity.num_actions, dim=-1)
         chain = [noises[0]]
-        for drawn, step in zip(noises[1:], range(self.num_steps - 1, -1, -1)):
+        for drawn, step in zip(noises[1:], range(self.num_steps - 1, -1, -1), strict=True):
             mean = self.mean(chain[-1], torch.full_like(drawn[:, :1], step, dtype=torch.long), embedding)
             chain.append(mean + std[step] * drawn.clamp(-self.noise_clip, self.noise_clip))
         return chain

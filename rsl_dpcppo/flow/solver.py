@@ -31,6 +31,10 @@ class FlowSolver(nn.Module):
         self.solver = solver
 
     def forward(self, noise: Tensor, context: Tensor) -> Tensor:
+        """Return :meth:`transport` of the noise."""
+        return self.transport(noise, context)
+
+    def transport(self, noise: Tensor, context: Tensor) -> Tensor:
         """Solve the flow's ODE.
 
         Args:

@@ -5,6 +5,7 @@
 
 # No postponed annotations here: TorchScript reads those of buffers from the class, as types.
 
+import math
 from itertools import pairwise
 
 import torch
@@ -28,6 +29,7 @@ class VelocityField(nn.Module):
         hidden_dims: list[int] | tuple[int, ...],
         activation: nn.Module,
         time_features: int = 0,
+        frequencies: list[float] | tuple[float, float] = (1.0, 1000.0),
         scale: float = 1.0,
     ) -> None:
         """Build the network.
@@ -38,14 +40,16 @@ class VelocityField(nn.Module):
             hidden_dims: Widths of the hidden layers, at least one.
             activation: Module put after every hidden layer; it holds no parameters, so one serves all.
             time_features: Number of sines and cosines of the time, even; 0 for the time as it is.
+            frequencies: First and last of their angular frequencies, in radians over the flow's length; those between
+                are spaced evenly on a logarithmic scale.
             scale: What the output is multiplied with.
         """
         super().__init__()
         self.context_dim = context_dim
         self.num_actions = num_actions
         self.scale = scale
-        # From one radian to a thousand over the flow's length, as transformers embed positions.
-        self.register_buffer("frequencies", torch.logspace(0.0, 3.0, time_features // 2), persistent=False)
+        first, last = (math.log10(frequency) for frequency in frequencies)
+        self.register_buffer("frequencies", torch.logspace(first, last, time_features // 2), persistent=False)
         # One linear layer over [s, a, t], so that it is initialised as one; it is used in two parts: s, and [a, t].
         self.input_layer = nn.Linear(context_dim + num_actions + max(1, time_features), hidden_dims[0])
         layers: list[nn.Module] = [activation]

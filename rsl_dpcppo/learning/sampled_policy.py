@@ -50,6 +50,7 @@ class SampledPolicy(FlowPolicy):
             shape.hidden_dims,
             make_activation(shape.activation),
             time_features=fields.flow_time_features,
+            frequencies=fields.flow_frequencies,
             scale=self.velocity_scale(fields),
         )
         self.live = self.make_flow(velocity, fields)

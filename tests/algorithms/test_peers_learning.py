@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""GenPO, FPO, FPO++ and DPPO learn Multi-Goal."""
+"""The peers learn Multi-Goal."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalEnv
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "genpo": {},
+    "genpopp": {},
+    "policyflow": {},
     "fpo": {"learning_rate": 2e-3},
     "fpopp": {"learning_rate": 3e-3, "clip_param": 0.5},
     "dppo": {"learning_rate": 3e-3, "num_learning_epochs": 8},

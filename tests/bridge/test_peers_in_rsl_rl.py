@@ -91,7 +91,8 @@ def test_exported_files_act_as_the_live_policy(name: str, noise: str, tmp_path: 
 def test_nothing_has_changed_before_the_first_step(name: str) -> None:
     """Ratios are one: the surrogate is minus the mean advantage, and the estimate of the divergence zero."""
     torch.manual_seed(0)
-    runner = make_runner(MultiGoalEnv(32, seed=0), agent_dict(normalized(small_peer(name))))
+    cfg = normalized(small_peer(name, normalize_advantage_per_mini_batch=False))
+    runner = make_runner(MultiGoalEnv(32, seed=0), agent_dict(cfg))
     runner.learn(1)
     collect(runner)
     batch = prepared_batch(runner.alg)
@@ -110,8 +111,24 @@ def test_what_plays_is_what_was_trained(name: str) -> None:
     runner.learn(1)
     trained = flat_parameters(live)
     assert (trained - start).abs().max() > 1e-4
-    kept = 0.95 if name == "fpopp" else 0.0
-    torch.testing.assert_close(flat_parameters(played), kept * start + (1.0 - kept) * trained, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(flat_parameters(played), trained, rtol=1e-5, atol=1e-6)
+
+
+def test_fpopps_average_begins_late(tmp_path: Path) -> None:
+    """It is the trained weights at iteration ``flow_ema_start``, in a resumed run too, and an average from then on."""
+    torch.manual_seed(0)
+    runner = make_runner(Bandit(), agent_dict(small_peer("fpopp", flow_ema_start=2)))
+    runner.learn(1)
+    runner.save(str(tmp_path / "model_1.pt"))
+    resumed = make_runner(Bandit(), agent_dict(small_peer("fpopp", flow_ema_start=2)))
+    resumed.load(str(tmp_path / "model_1.pt"))
+    played, live = resumed.alg.model.head.flow, resumed.alg.model.live
+    resumed.learn(1)
+    copied = flat_parameters(played)
+    torch.testing.assert_close(copied, flat_parameters(live))
+    resumed.learn(1)
+    expected = 0.95 * copied + 0.05 * flat_parameters(live)
+    torch.testing.assert_close(flat_parameters(played), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_density_of_genpos_rollout_is_that_of_the_inverse() -> None:

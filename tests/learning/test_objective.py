@@ -13,12 +13,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
-from rsl_dpcppo.algorithms.dpcppo.losses import (
-    conditional_entropy,
-    gaussian_kl,
-    gaussian_log_prob,
-    score_regularization,
-)
+from rsl_dpcppo.algorithms.dpcppo.losses import score_regularization
+from rsl_dpcppo.learning.gaussian import gaussian_entropy, gaussian_kl, gaussian_log_prob
 from rsl_dpcppo.learning.objective import adapted_learning_rate, clipped_surrogate, value_loss
 
 
@@ -65,13 +61,13 @@ def test_entropy_is_the_integral_of_minus_p_log_p(std: float) -> None:
     x = np.linspace(-12.0 * std, 12.0 * std, 20_001)
     density = normal_density(x, 0.0, std)
     expected = -integral(density * np.log(np.maximum(density, 1e-300)), x)
-    assert conditional_entropy(torch.tensor([std])).item() == pytest.approx(expected, rel=1e-5, abs=1e-5)
+    assert gaussian_entropy(torch.tensor([std])).item() == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
 def test_entropy_sums_over_the_action() -> None:
     std = random_std(5, 3)
-    single = np.array([[conditional_entropy(std[i, j : j + 1]).item() for j in range(3)] for i in range(5)])
-    entropy = conditional_entropy(std)
+    single = np.array([[gaussian_entropy(std[i, j : j + 1]).item() for j in range(3)] for i in range(5)])
+    entropy = gaussian_entropy(std)
     assert entropy.shape == (5,)
     np.testing.assert_allclose(entropy.numpy(), single.sum(axis=1), rtol=1e-5, atol=1e-6)
 
@@ -82,7 +78,7 @@ def test_entropy_is_the_mean_of_minus_log_prob_of_samples() -> None:
     samples = mean + std * generator.standard_normal((200_000, 2))
     log_density = np.log(normal_density(samples[:, 0], 0.5, 0.3)) + np.log(normal_density(samples[:, 1], -2.0, 1.7))
     standard_error = log_density.std() / math.sqrt(len(samples))
-    assert conditional_entropy(torch.tensor(std)).item() == pytest.approx(-log_density.mean(), abs=5.0 * standard_error)
+    assert gaussian_entropy(torch.tensor(std)).item() == pytest.approx(-log_density.mean(), abs=5.0 * standard_error)
 
 
 @pytest.mark.parametrize("std", [0.2, 0.5, 1.0])
@@ -92,7 +88,7 @@ def test_kernel_entropy_is_a_lower_bound_of_the_policy_entropy(std: float, dista
     x = np.linspace(-distance - 12.0 * std, distance + 12.0 * std, 40_001)
     density = 0.5 * (normal_density(x, -distance, std) + normal_density(x, distance, std))
     policy_entropy = -integral(density * np.log(np.maximum(density, 1e-300)), x)
-    bound = conditional_entropy(torch.tensor([std]).double()).item()
+    bound = gaussian_entropy(torch.tensor([std]).double()).item()
     # The gap is the mutual information of action and base action, at most that of one fair coin.
     assert -1e-6 <= policy_entropy - bound <= math.log(2.0) + 1e-6
     if distance == 0.0:

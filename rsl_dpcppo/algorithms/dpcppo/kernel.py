@@ -12,13 +12,12 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from rsl_dpcppo.algorithms.dpcppo import losses as terms
 from rsl_dpcppo.algorithms.dpcppo.config import FlowFitFields
-from rsl_dpcppo.algorithms.dpcppo.losses import Gaussian
 from rsl_dpcppo.algorithms.dpcppo.model import KernelPolicy
 from rsl_dpcppo.learning import objective
 from rsl_dpcppo.learning.batch import MiniBatch
 from rsl_dpcppo.learning.fit import FlowFit
+from rsl_dpcppo.learning.gaussian import Gaussian, gaussian_entropy, gaussian_kl, gaussian_log_prob
 from rsl_dpcppo.learning.host import Host
 from rsl_dpcppo.learning.on_policy import OnPolicyLearner
 from rsl_dpcppo.learning.step_size import make_optimizer
@@ -84,8 +83,8 @@ class KernelLearner(OnPolicyLearner):
             batch = self.symmetry.mirror_batch(batch)
         mean, std = (output.float() for output in self.host.kernel(batch))
         gaussians = self.gaussians(batch, mean, std)
-        log_probs = [terms.gaussian_log_prob(gaussian.value, gaussian.mean, gaussian.std) for gaussian in gaussians]
-        entropies = [terms.conditional_entropy(gaussian.std[:size]).mean() for gaussian in gaussians]
+        log_probs = [gaussian_log_prob(gaussian.value, gaussian.mean, gaussian.std) for gaussian in gaussians]
+        entropies = [gaussian_entropy(gaussian.std[:size]).mean() for gaussian in gaussians]
         losses = {
             self.host.value_loss_name: self.value_loss(batch),
             "surrogate": objective.clipped_surrogate(
@@ -96,8 +95,7 @@ class KernelLearner(OnPolicyLearner):
         }
         with torch.no_grad():
             divergences = [
-                terms.gaussian_kl(x.old_mean[:size], x.old_std[:size], x.mean[:size], x.std[:size]).mean()
-                for x in gaussians
+                gaussian_kl(x.old_mean[:size], x.old_std[:size], x.mean[:size], x.std[:size]).mean() for x in gaussians
             ]
         if self.symmetry:
             losses["symmetry"] = self._mirror_loss(batch, observations, mean, size)

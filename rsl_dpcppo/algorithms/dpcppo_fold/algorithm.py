@@ -13,12 +13,12 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rsl_dpcppo.algorithms.dpcppo.kernel import KernelLearner
-from rsl_dpcppo.algorithms.dpcppo.losses import Gaussian, gaussian_log_prob
 from rsl_dpcppo.algorithms.dpcppo_fold.config import ERROR_STATES, DPCPPOFoldFields
 from rsl_dpcppo.algorithms.dpcppo_fold.model import NoiseKernelPolicy
 from rsl_dpcppo.flow.ema import update_ema
 from rsl_dpcppo.learning.batch import MiniBatch
 from rsl_dpcppo.learning.fit import FlowFit
+from rsl_dpcppo.learning.gaussian import Gaussian, gaussian_log_prob
 from rsl_dpcppo.learning.host import Host
 
 MOMENTUM = ("exp_avg", "momentum_buffer")

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import ClassVar
 
 from rsl_dpcppo.config.checks import check_float, check_no_entropy
+from rsl_dpcppo.config.fields import before
 from rsl_dpcppo.config.learner import LearnerFields, SampledModelFields
 from rsl_dpcppo.config.ppo import NetworkCfg, PPOAlgorithmCfg, RunnerCfg
 
@@ -18,6 +20,8 @@ class DPPOModelFields(SampledModelFields):
     """The fields that DPPO's model adds to those of RSL-RL's. ``flow_steps`` is the number of denoising steps."""
 
     flow_time_features: int = 16
+    flow_frequencies: list[float] = field(default_factory=lambda: [10.0, 1e-3], metadata=before([1.0, 1000.0]))
+    """From 1 to 1e-4 radians a step, of which there are ten."""
 
     denoising_min_std: float = 0.1
     """Smallest standard deviation of a denoising step while training, in actions. This is the exploration."""
@@ -64,6 +68,8 @@ class DPPOFields(LearnerFields):
 class DPPOActorCfg(DPPOModelFields, NetworkCfg):
     """The policy of DPPO."""
 
+    activation: str = "relu"
+
 
 @dataclass
 class DPPOAlgorithmCfg(DPPOFields, PPOAlgorithmCfg):
@@ -73,9 +79,11 @@ class DPPOAlgorithmCfg(DPPOFields, PPOAlgorithmCfg):
     num_mini_batches: int = 20
     clip_param: float = 0.1
     entropy_coef: float = 0.0
+    max_grad_norm: float = inf
     use_clipped_value_loss: bool = False
     learning_rate: float = 1e-4
     schedule: str = "fixed"
+    normalize_advantage_per_mini_batch: bool = True
 
     def __post_init__(self) -> None:
         """Check types and ranges."""

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rsl_dpcppo.algorithms.fpo.config import FPOModelFields
 from rsl_dpcppo.flow.solver import FlowSolver
 from rsl_dpcppo.flow.velocity import VelocityField
+from rsl_dpcppo.learning.policy import Shape
 from rsl_dpcppo.learning.sampled_policy import Sample, SampledPolicy
 
 
@@ -32,6 +33,11 @@ class FPOPolicy(SampledPolicy):
         """Return whether the action is tanh of what the flow makes."""
         return fields.squash_actions
 
+    def __init__(self, shape: Shape, fields: FPOModelFields, network: nn.Module | None = None) -> None:
+        """Build the policy; see :class:`~rsl_dpcppo.learning.sampled_policy.SampledPolicy`."""
+        super().__init__(shape, fields, network)
+        self._action_noise_std = fields.action_noise_std
+
     @property
     def stored_width(self) -> int:
         """Width of what the flow makes."""
@@ -40,5 +46,7 @@ class FPOPolicy(SampledPolicy):
     def draw(self, noise: Tensor, context: Tensor) -> Sample:
         """Sample actions, and what they are before they are squashed; FPO has no likelihood."""
         end = self.live(noise, context)
+        if self._action_noise_std > 0.0:
+            end = end + self._action_noise_std * torch.randn_like(end)
         actions = end.tanh() if self.head.squash_actions else end
         return Sample(actions, end, torch.zeros_like(noise[:, 0]))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ class FPOPlusPlusLearner(FPOLearner):
     fields_class = FPOPlusPlusFields
 
     cfg: FPOPlusPlusFields
+    _num_updates = 0
 
     def make_optimizer(self, kind: type[torch.optim.Optimizer]) -> torch.optim.Optimizer:
         """Return AdamW, whatever class RSL-RL's fields name."""
@@ -51,5 +53,19 @@ class FPOPlusPlusLearner(FPOLearner):
 
     @property
     def played_ema_decay(self) -> float:
-        """Share of the averaged weights that is kept in each iteration."""
-        return self.cfg.flow_ema_decay
+        """Share of the averaged weights that is kept in this iteration: none until the average begins."""
+        return self.cfg.flow_ema_decay if self._num_updates > self.cfg.flow_ema_start else 0.0
+
+    def learn(self) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """Learn, and count."""
+        self._num_updates += 1
+        return super().learn()
+
+    def more_state(self) -> dict[str, Any]:
+        """Return the number of updates too."""
+        return {**super().more_state(), "num_updates": self._num_updates}
+
+    def load_more_state(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`more_state` returned; runs that did not count averaged from the first update on."""
+        super().load_more_state(state)
+        self._num_updates = state.get("num_updates", self.cfg.flow_ema_start)

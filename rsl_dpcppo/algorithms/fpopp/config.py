@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from rsl_dpcppo.algorithms.fpo.config import FPOActorCfg, FPOFields
-from rsl_dpcppo.config.checks import check_float, check_no_entropy
+from rsl_dpcppo.config.checks import check_float, check_int, check_no_entropy
+from rsl_dpcppo.config.fields import before
 from rsl_dpcppo.config.ppo import PPOAlgorithmCfg, RunnerCfg
 
 
@@ -22,11 +23,14 @@ class FPOPlusPlusFields(FPOFields):
     flow_loss_clamp: float = 20.0
     """Largest flow-matching loss that is told apart from others."""
 
-    flow_log_ratio_clamp: float = 3.0
-    """Largest absolute logarithm of a ratio; its gradient passes the clamp. The paper does not say; this is ours."""
+    flow_log_ratio_clamp: float = 10.0
+    """Largest logarithm of a ratio; its gradient passes the clamp."""
 
     flow_ema_decay: float = 0.95
     """Share of the averaged weights, which act at play time, kept in each iteration. 0 plays what was trained."""
+
+    flow_ema_start: int = field(default=500, metadata=before(0))
+    """Iterations until the average begins; what was trained plays until then."""
 
     weight_decay: float = 1e-4
     """Weight decay of AdamW."""
@@ -37,6 +41,7 @@ class FPOPlusPlusFields(FPOFields):
         check_float("flow_loss_clamp", self.flow_loss_clamp, minimum=0.0, minimum_excluded=True)
         check_float("flow_log_ratio_clamp", self.flow_log_ratio_clamp, minimum=0.0, minimum_excluded=True)
         check_float("flow_ema_decay", self.flow_ema_decay, minimum=0.0, below=1.0)
+        check_int("flow_ema_start", self.flow_ema_start, minimum=0)
         check_float("weight_decay", self.weight_decay, minimum=0.0)
 
 
@@ -46,6 +51,7 @@ class FPOPlusPlusActorCfg(FPOActorCfg):
 
     flow_steps: int = 64
     flow_velocity_scale: float = 1.0
+    action_noise_std: float = field(default=0.02, metadata=before(0.0))
     squash_actions: bool = False
     inference_noise: str = "zero"
 

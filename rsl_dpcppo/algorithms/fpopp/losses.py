@@ -12,7 +12,7 @@ from rsl_dpcppo.learning.objective import clipped_objective
 
 
 def clamped_log_ratio(old_losses: Tensor, pair_losses: Tensor, clamp: float, log_ratio_clamp: float) -> Tensor:
-    """Return L_old - L of each pair, with both losses and the difference clamped.
+    """Return L_old - L of each pair, with both losses and the difference clamped from above.
 
     The gradient passes the clamp of the difference as if it were not there.
 
@@ -20,10 +20,10 @@ def clamped_log_ratio(old_losses: Tensor, pair_losses: Tensor, clamp: float, log
         old_losses: L_old. Any shape.
         pair_losses: L. The same shape.
         clamp: Largest loss.
-        log_ratio_clamp: Largest absolute difference.
+        log_ratio_clamp: Largest difference.
     """
     log_ratio = old_losses.clamp(max=clamp) - pair_losses.clamp(max=clamp)
-    return log_ratio + (log_ratio.clamp(-log_ratio_clamp, log_ratio_clamp) - log_ratio).detach()
+    return log_ratio + (log_ratio.clamp(max=log_ratio_clamp) - log_ratio).detach()
 
 
 def aspo_surrogate(log_ratio: Tensor, advantages: Tensor, clip_param: float) -> Tensor:

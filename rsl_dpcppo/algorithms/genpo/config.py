@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from rsl_dpcppo.config.checks import check_float
+from rsl_dpcppo.config.fields import before
 from rsl_dpcppo.config.learner import LearnerFields, SampledModelFields
 from rsl_dpcppo.config.ppo import PPO_FIELDS, NetworkCfg, PPOAlgorithmCfg, RunnerCfg
 
@@ -19,6 +20,7 @@ class GenPOModelFields(SampledModelFields):
 
     flow_steps: int = 5
     flow_time_features: int = 32
+    flow_frequencies: list[float] = field(default_factory=lambda: [1.0, 1e-4], metadata=before([1.0, 1000.0]))
 
     flow_mix: float = 0.9
     """Share p of itself that each half of the doubled action keeps when the halves are mixed after a step. The public

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
 
 from rsl_dpcppo.algorithms.genpo.config import GenPOModelFields
 from rsl_dpcppo.flow.coupling import CouplingFlow
@@ -16,10 +18,10 @@ from rsl_dpcppo.learning.sampled_policy import Sample, SampledPolicy
 class GenPOPolicy(SampledPolicy):
     """A doubled action, whose halves' mean acts."""
 
-    fields_class = GenPOModelFields
+    fields_class: ClassVar[Any] = GenPOModelFields
     stored_name = "action_pair"
 
-    def make_flow(self, velocity: VelocityField, fields: GenPOModelFields) -> CouplingFlow:
+    def make_flow(self, velocity: VelocityField, fields: Any) -> nn.Module:
         """Return the flow of the doubled action."""
         return CouplingFlow(velocity, fields.flow_steps, fields.flow_mix)
 
