@@ -37,7 +37,7 @@ def play(arguments: list[str]) -> None:
     task.report(policies, trained.runner.env, folder)
     trained.runner.env.close()
     if task.film and args.video_length:
-        name, policy = list(policies.items())[-1]
+        name, policy = [row for row in policies.items() if row[1].caption][-1]
         try:
             film = task.film(trained.env_cfg, policy, args.video_length, args.device, trained.cfg.seed)
             write_video(film, folder / "policy.mp4")

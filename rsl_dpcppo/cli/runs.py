@@ -26,9 +26,6 @@ from rsl_dpcppo.tasks.task import Policy, Task
 LOG_ROOT = Path("logs") / "rsl_rl"
 """Folder of all experiments, below the working directory."""
 
-POLICY_NAMES = {"flow": "Flow", "flow_residual": "Flow+Res"}
-"""Names of the inference policies in tables and pictures: those of the paper's Table 3."""
-
 MAX_PLAY_ENVS = 128
 """Environments that play uses at most, unless told."""
 
@@ -129,13 +126,13 @@ def load(task: Task, args: argparse.Namespace, overrides: dict[str, list[str]], 
 def make_policies(
     runner: Runner, cfg: RunnerCfg, noise: str | None = None, only: str | None = None
 ) -> dict[str, Policy]:
-    """Return the inference policies of a trained agent by name.
+    """Return the inference policies of a trained agent by name, "Flow" and "Flow+Res" as in the paper's Table 3.
 
     Args:
         runner: Runner with the agent.
         cfg: Its configuration.
-        noise: Initial noise, by default the configuration's; where the policy is a flow and nothing else, both random
-            and zero noise, as policies of their own, unless the configuration has a seed.
+        noise: Initial noise, by default both random and zero noise, as policies of their own, unless the configuration
+            has a seed.
         only: The one inference policy to return, by default all.
     """
     act, title = runner.get_inference_policy(runner.device), title_of(cfg)
@@ -152,17 +149,19 @@ def make_policies(
 
         return Policy(policy, caption)
 
-    actor: Any = cfg.actor
+    configured: str = cfg.actor.inference_noise  # type: ignore[attr-defined]
+    if noise is None and configured.isdigit():
+        noise = configured
+    rows = {"flow": (title, title)}  # by what acts: the row's name, and the caption of its picture
     if len(head.policies) > 1:
-        noise = noise or actor.inference_noise
-        captions = {"flow_residual": title, "flow": "" if only is None else f"{title}, flow alone"}
-        return {name: make(kind, noise, captions[kind]) for kind, name in POLICY_NAMES.items() if only in (None, kind)}
-    if noise is None and actor.inference_noise.isdigit():
-        noise = actor.inference_noise
-    if noise is not None:
-        return {title: make("flow", noise, title)}
-    # Which of the two a paper means by its policy differs, and much depends on it. A picture shows what is random.
-    return {title: make("flow", "random", title), f"{title}, zero noise": make("flow", "zero", "")}
+        rows = {"flow": ("Flow", f"{title}, flow alone" if only else ""), "flow_residual": ("Flow+Res", title)}
+    rows = {kind: row for kind, row in rows.items() if only in (None, kind)}
+    policies = {name: make(kind, noise or "random", caption) for kind, (name, caption) in rows.items()}
+    if noise is None:
+        # Which noise a paper means by its policy differs, and much depends on it. A picture shows what is random.
+        kind, (name, _) = list(rows.items())[-1]
+        policies[f"{name}, zero noise"] = make(kind, "zero", "")
+    return policies
 
 
 def title_of(cfg: RunnerCfg) -> str:

@@ -79,7 +79,7 @@ def test_train_play_export(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"model_0.pt", "model_1.pt", "multimodality.png"} <= {file.name for file in run.iterdir()}
     assert list(run.glob("events.out.tfevents.*"))
     evaluation = json.loads((run / "evaluation.json").read_text())
-    assert list(evaluation) == ["Flow", "Flow+Res", "Gaussian PPO"]
+    assert list(evaluation) == ["Flow", "Flow+Res", "Flow+Res, zero noise", "Gaussian PPO"]
     assert evaluation["Flow"]["num_trajectories"] == 1024
     printed = capsys.readouterr().out
     assert "Learning iteration 1/2" in printed

@@ -113,6 +113,7 @@ def test_table_has_returns_time_memory_and_modes() -> None:
     low, high = confidence_interval(np.array([1.0, 3.0, 2.0, 4.0, 40.0]), interquartile_mean)
     assert ppo["interquartile mean [95 % interval]"] == f"3.00 [{low:.2f}, {high:.2f}]"
     assert ppo["each seed"] == "1.00 3.00 2.00 4.00 40.00"
+    assert [row["as trained, last 100 episodes"] for row in (ppo, dpcppo)] == ["10.00 ± 16.81", "6.00 ± 1.41"]
     assert [row["time of an iteration / ppo"] for row in (ppo, dpcppo)] == ["1.00", "1.50"]
     assert [row["peak memory [MiB]"] for row in (ppo, dpcppo)] == ["200", "301"]
     assert [row["least visited mode of each seed [%]"] for row in (ppo, dpcppo)] == ["", "3 50"]
@@ -174,7 +175,7 @@ def test_only_what_is_missing_is_run(
     assert capsys.readouterr().out.count("from iteration 0 to 2") == 2
     folder = tmp_path / "logs/rsl_rl/compare"
     rows = cells((folder / "table.md").read_text())
-    assert [row["policy"] for row in rows] == ["Gaussian PPO", "Flow", "Flow+Res"]
+    assert [row["policy"] for row in rows] == ["Gaussian PPO", "Flow", "Flow+Res", "Flow+Res, zero noise"]
     assert all(float(row["peak memory [MiB]"]) > 50.0 for row in rows)
     assert all(0.0 <= float(row["least visited mode of each seed [%]"]) <= 25.0 for row in rows)
     assert (folder / "curves.png").is_file()

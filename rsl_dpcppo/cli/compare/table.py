@@ -34,6 +34,7 @@ def format_table(results: list[Result], reference: str) -> str:
                 "agent": agent,
                 "policy": policy,
                 **_return_cells(np.array([evaluation.mean_return for evaluation in evaluations]), decimals),
+                "as trained, last 100 episodes": _spread(np.array([run.curve.returns[-1] for run in runs]), decimals),
                 f"time of an iteration / {reference}": f"{time / np.median(base):.2f}" if base else "",
                 "peak memory [MiB]": f"{np.median(memory):.0f}" if memory else "",
                 "least visited mode of each seed [%]": _least_shares(evaluations),
@@ -46,16 +47,22 @@ def format_table(results: list[Result], reference: str) -> str:
 
 def _return_cells(returns: np.ndarray, decimals: int) -> dict[str, str]:
     """Return the cells of the returns of all seeds. Shape of the returns: [num_seeds]."""
-    mean, middle = f"{returns.mean():.{decimals}f}", f"{interquartile_mean(returns):.{decimals}f}"
+    middle = f"{interquartile_mean(returns):.{decimals}f}"
     if len(returns) > 1:
         low, high = confidence_interval(returns, interquartile_mean)
-        mean += f" ± {returns.std(ddof=1):.{decimals}f}"
         middle += f" [{low:.{decimals}f}, {high:.{decimals}f}]"
     return {
-        "return of whole episodes, mean ± std over seeds": mean,
+        "return of whole episodes, mean ± std over seeds": _spread(returns, decimals),
         "interquartile mean [95 % interval]": middle,
         "each seed": " ".join(f"{value:.{decimals}f}" for value in returns),
     }
+
+
+def _spread(values: np.ndarray, decimals: int) -> str:
+    """Return mean and standard deviation over the seeds; nothing where a seed has no value. Shape: [num_seeds]."""
+    if np.isnan(values).any():
+        return ""
+    return f"{values.mean():.{decimals}f}" + (f" ± {values.std(ddof=1):.{decimals}f}" if len(values) > 1 else "")
 
 
 def _least_shares(evaluations: list[Evaluation]) -> str:

@@ -37,7 +37,9 @@ def evaluation(folder: Path) -> dict[str, float]:
     return {name: figures["mean_return"] for name, figures in row.items()}
 
 
-@pytest.mark.parametrize(("agent", "policies"), [("dpcppo", {"Flow", "Flow+Res"}), ("ppo", {"Gaussian PPO"})])
+@pytest.mark.parametrize(
+    ("agent", "policies"), [("dpcppo", {"Flow", "Flow+Res", "Flow+Res, zero noise"}), ("ppo", {"Gaussian PPO"})]
+)
 def test_both_agents_learn_to_balance(agent: str, policies: set[str]) -> None:
     """An untrained policy falls after some 10 steps; 1,000 is the most that there is."""
     train([f"--task={TASK}", f"--agent={agent}", "--seed=1", "--max_iterations=1"])

@@ -43,7 +43,7 @@ def test_dpcppo_learns_to_reach() -> None:
     """A policy that does nothing gets some 30 of 1,000."""
     train([f"--task={TASK}", "--seed=1", "--max_iterations=120", "--experiment_name=long", *SHORT])
     trained = evaluation(only_run("long"))
-    assert set(trained) == {"Flow", "Flow+Res"}
+    assert set(trained) == {"Flow", "Flow+Res", "Flow+Res, zero noise"}
     for figures in trained.values():
         assert figures["num_episodes"] == 64
         assert figures["mean_length"] == 1000.0
