@@ -19,7 +19,7 @@ import torch
 import yaml
 from agents import make_runner
 
-from rsl_dpcppo.algorithms.registry import peers
+from rsl_dpcppo.algorithms.registry import ALGORITHMS, peers
 from rsl_dpcppo.bridge.train_cfg import class_names
 from rsl_dpcppo.bridge.version import GENERATION
 from rsl_dpcppo.cli.export import export
@@ -148,7 +148,7 @@ def test_derived_agents_train_and_export(style: str, tmp_path: Path) -> None:
 def test_peers_train_without_a_distribution(name: str, style: str) -> None:
     cfg = load(f"My-Task{style}", f"rsl_rl_{name}_cfg_entry_point")
     assert (cfg.actor.hidden_dims, cfg.actor.obs_normalization, cfg.critic.hidden_dims) == ([32, 16], True, [24])
-    assert cfg.actor.activation == ("mish" if name == "genpo" else "elu")
+    assert cfg.actor.activation == ALGORITHMS[name].runner_cfg().actor.activation
     assert (cfg.experiment_name, cfg.algorithm.gamma) == (f"task_{name}", 0.97)
     runner = make_runner(MultiGoalEnv(16), cfg.to_dict())
     runner.learn(1)

@@ -161,9 +161,9 @@ def test_peers_train_with_what_belongs_to_the_task(name: str) -> None:
         assert getattr(cfg.policy, field) == getattr(host.policy, field)
     assert cfg.experiment_name == f"humanoid_{name}"
     assert (cfg.algorithm.gamma, cfg.algorithm.value_loss_coef) == (0.99, 2.0)
-    of_task = name in ("genpo", "dpcppo_fold")
-    theirs = host.algorithm if of_task else ALGORITHMS[name].runner_cfg().algorithm
+    paper = ALGORITHMS[name].runner_cfg()
     for field in ("num_learning_epochs", "num_mini_batches", "clip_param", "entropy_coef", "learning_rate", "schedule"):
+        theirs = host.algorithm if field in paper.task_fields else paper.algorithm
         assert getattr(cfg.algorithm, field) == getattr(theirs, field)
     cfg.num_steps_per_env = 8
     runner = make_runner(Bandit(), cfg.to_dict())

@@ -175,7 +175,8 @@ def test_list_tasks(tmp_path: Path) -> None:
     lines = launch.run(SCRIPTS / "list_tasks.py", cwd=tmp_path).stdout.splitlines()
     listed = {line.split()[0]: line for line in lines if line.startswith("  ")}
     assert sum(task.startswith("Isaac") for task in listed) > 150
-    assert "dpcppo, ppo_paper, dpcppo_fold, genpo, fpo, fpopp, dppo; paper's Table 6" in listed["Isaac-Ant-v0"]
+    agents = "dpcppo, ppo_paper, dpcppo_fold, genpo, genpopp, policyflow, fpo, fpopp, dppo"
+    assert f"{agents}; paper's Table 6" in listed["Isaac-Ant-v0"]
     assert listed["Isaac-Deploy-GearAssembly-UR10e-2F140-v0"].endswith(", dpcppo, dpcppo_fold")  # it has memory
     assert "ppo_paper" not in listed["Isaac-Humanoid-v0"]
     assert "dpcppo" in listed["Isaac-Humanoid-v0"]

@@ -21,7 +21,6 @@ from mjlab.tasks import registry
 
 from rsl_dpcppo.algorithms.registry import ALGORITHMS, peers
 from rsl_dpcppo.bridge.train_cfg import class_names
-from rsl_dpcppo.config.ppo import TASK_FIELDS
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.tasks.mjlab import entry_point, tasks
 from rsl_dpcppo.tasks.mjlab.agent_cfg import to_dpcppo, to_peer
@@ -163,10 +162,9 @@ def test_peers_take_what_belongs_to_the_task(name: str) -> None:
     assert cfg.experiment_name == f"go1_velocity_{name}"
     assert (cfg.algorithm.class_name, cfg.actor.class_name) == class_names(name)
     assert (cfg.actor.hidden_dims, cfg.actor.obs_normalization) == (stock.actor.hidden_dims, True)
-    assert (cfg.actor.activation, cfg.actor.distribution_cfg) == ("mish" if name == "genpo" else "elu", None)
+    assert (cfg.actor.activation, cfg.actor.distribution_cfg) == (paper.actor.activation, None)
     for field_name, value in vars(paper.algorithm).items():
-        of_task = field_name in TASK_FIELDS or name == "genpo"
-        expected = getattr(stock.algorithm, field_name, value) if of_task else value
+        expected = getattr(stock.algorithm, field_name, value) if field_name in paper.task_fields else value
         assert getattr(cfg.algorithm, field_name) == expected, field_name
 
 
