@@ -7,9 +7,17 @@
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+
+def _add_frequencies(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Add the frequencies to a checkpoint of 0.1.0, which had one range of them for all algorithms."""
+    frequencies: Any = module.frequencies
+    if len(frequencies) > 0:
+        state_dict.setdefault(f"{prefix}frequencies", torch.logspace(0.0, 3.0, len(frequencies)))
 
 
 class VelocityField(nn.Module):
@@ -49,7 +57,10 @@ class VelocityField(nn.Module):
         self.num_actions = num_actions
         self.scale = scale
         first, last = (math.log10(frequency) for frequency in frequencies)
-        self.register_buffer("frequencies", torch.logspace(first, last, time_features // 2), persistent=False)
+        # Part of a checkpoint: what the weights were trained with, whatever the fields say by then.
+        values = torch.logspace(first, last, time_features // 2)
+        self.register_buffer("frequencies", values, persistent=time_features > 0)
+        self.register_load_state_dict_pre_hook(_add_frequencies)
         # One linear layer over [s, a, t], so that it is initialised as one; it is used in two parts: s, and [a, t].
         self.input_layer = nn.Linear(context_dim + num_actions + max(1, time_features), hidden_dims[0])
         layers: list[nn.Module] = [activation]

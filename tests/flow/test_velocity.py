@@ -84,3 +84,20 @@ def test_gradient_reaches_every_weight_of_the_split_layer() -> None:
                 sums.append(numpy_mlp(field, inputs).sum())
                 field.input_layer.weight[2, column] -= sign * step
         assert gradient[2, column].item() == pytest.approx((sums[0] - sums[1]) / (2.0 * step), rel=1e-5, abs=1e-8)
+
+
+def test_frequencies_of_the_time_are_geometric_and_travel_with_the_weights() -> None:
+    """A checkpoint of 0.1.0 has none, and was trained with 1 to 1,000 radians."""
+
+    def make(first: float, last: float) -> VelocityField:
+        return VelocityField(CONTEXT_DIM, NUM_ACTIONS, [8], nn.ELU(), time_features=8, frequencies=(first, last))
+
+    field = make(1.0, 8.0)
+    assert field.frequencies.tolist() == pytest.approx([1.0, 2.0, 4.0, 8.0])
+    other = make(1.0, 1e-4)
+    other.load_state_dict(field.state_dict())
+    assert other.frequencies.tolist() == pytest.approx([1.0, 2.0, 4.0, 8.0])
+    older = {name: value for name, value in field.state_dict().items() if name != "frequencies"}
+    other.load_state_dict(older)
+    assert other.frequencies.tolist() == pytest.approx([1.0, 10.0, 100.0, 1000.0])
+    assert "frequencies" not in make_field([8]).state_dict()
