@@ -122,7 +122,7 @@ def test_a_fold_that_misses_is_not_made() -> None:
 
 def test_the_ratio_is_that_of_noise_and_action() -> None:
     """Against torch's distributions: log p(n | s) p(a | a0, s), now and while the rollout was collected."""
-    runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(fold_agent()))
+    runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(fold_agent(noise_kl_coef=0.3)))
     learner, head = runner.alg.learner, runner.alg.model.head
     with torch.no_grad():
         for parameter in head.last_parameters():
@@ -154,6 +154,9 @@ def test_the_ratio_is_that_of_noise_and_action() -> None:
     largest = max(kl_divergence(x, y).mean().item() for x, y in zip(old, new, strict=True))
     assert kl.item() == pytest.approx(largest, rel=1e-3)
     assert losses["entropy"].item() == pytest.approx(sum(x.entropy().mean().item() for x in new), rel=1e-5)
+    standard_noise = Independent(Normal(torch.zeros_like(noise), 1.0), 1)
+    assert losses["noise_kl"].item() == pytest.approx(kl_divergence(new[0], standard_noise).mean().item(), rel=1e-4)
+    assert learner.weights()["noise_kl"] == 0.3
 
 
 @pytest.mark.parametrize(("clip_param", "desired_kl"), [(0.2, 0.01), (0.05, 0.00125)])

@@ -52,7 +52,7 @@ def test_playground_agents_have_the_papers_values(task: str) -> None:
     assert cfg.actor.activation == cfg.actor.flow_activation == cfg.critic.activation == "elu"
     assert cfg.experiment_name == f"Playground-{task}_dpcppo"
     steps = cfg.max_iterations * cfg.num_envs * cfg.num_steps_per_env
-    assert steps == pytest.approx(100e6 if task == "WalkerRun" else 60e6, rel=0.01)
+    assert steps == pytest.approx(60e6, rel=0.01)
 
 
 def test_any_other_task_gets_what_the_table_has_for_most() -> None:

@@ -18,7 +18,7 @@ from rsl_dpcppo.algorithms.dpcppo_fold.model import NoiseKernelPolicy
 from rsl_dpcppo.flow.ema import update_ema
 from rsl_dpcppo.learning.batch import MiniBatch
 from rsl_dpcppo.learning.fit import FlowFit
-from rsl_dpcppo.learning.gaussian import Gaussian, gaussian_log_prob
+from rsl_dpcppo.learning.gaussian import Gaussian, gaussian_kl, gaussian_log_prob
 from rsl_dpcppo.learning.host import Host
 
 MOMENTUM = ("exp_avg", "momentum_buffer")
@@ -86,6 +86,20 @@ class DPCPPOFoldLearner(KernelLearner):
             *super().gaussians(batch, mean, std),
             Gaussian(noise, noise_mean, noise_std, old_mean, batch.prepared["noise_std"]),
         ]
+
+    def more_losses(self, batch: MiniBatch, mean: Tensor, std: Tensor) -> dict[str, Tensor]:
+        """Return the divergence of the noise from the standard one."""
+        if self.cfg.noise_kl_coef == 0.0:
+            return {}
+        noise_mean = self.policy.noise_mean.float()
+        noise_std = self.policy.head.noise.std.expand_as(noise_mean)
+        standard = torch.zeros_like(noise_mean), torch.ones_like(noise_mean)
+        return {"noise_kl": gaussian_kl(noise_mean, noise_std, *standard).mean()}
+
+    def weights(self) -> dict[str, float]:
+        """Return the weight of the noise's divergence too, if it has one."""
+        weight = self.cfg.noise_kl_coef
+        return {**super().weights(), **({"noise_kl": weight} if weight else {})}
 
     def fold_back(self, report: dict[str, Tensor], figures: dict[str, float]) -> None:
         """Remember states of the rollout, and fold if it is time."""

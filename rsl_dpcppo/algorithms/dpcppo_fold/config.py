@@ -38,6 +38,10 @@ class DPCPPOFoldFields(FlowFitFields):
     """Largest error of a fold, in standard deviations of the kernel, root mean square. Where the flow misses by more,
     it stays as it is until the next fold, which goes on from what this one has learned."""
 
+    noise_kl_coef: float = 0.0
+    """Weight of KL(p(n | s), N(0, I)) in the loss. 0.3 holds modes that PPO on the noise would give up, and costs
+    return on some control tasks."""
+
     def __post_init__(self) -> None:
         """Check types and ranges.
 
@@ -47,6 +51,7 @@ class DPCPPOFoldFields(FlowFitFields):
         super().__post_init__()
         check_int("fold_interval", self.fold_interval, minimum=1)
         check_int("fold_states", self.fold_states, minimum=1)
+        check_float("noise_kl_coef", self.noise_kl_coef, minimum=0.0)
         check_float("fold_tolerance", self.fold_tolerance, minimum=0.0, minimum_excluded=True)
 
 

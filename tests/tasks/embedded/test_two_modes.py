@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,8 @@ from agents import make_runner
 
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.tasks.embedded.tasks import two_modes_dpcppo_modes
+from rsl_dpcppo.tasks.agents import to_peer
+from rsl_dpcppo.tasks.embedded.tasks import two_modes_dpcppo, two_modes_dpcppo_modes
 from rsl_dpcppo.tasks.embedded.two_modes import TwoModesCfg, TwoModesEnv, mode_shares, report, reward
 
 MODES = torch.tensor([0.6, -1.2])
@@ -52,11 +55,25 @@ def test_wrong_fields_are_refused(fields: dict[str, object], name: str) -> None:
         TwoModesCfg(**fields)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("cfg", [TwoModesCfg(), TwoModesCfg(modes=[0.6, -1.2], width=0.15)])
-def test_both_modes_are_held(cfg: TwoModesCfg, tmp_path: Path) -> None:
+def two_modes_fold() -> Any:
+    """Return DP-CPPO with rare folds, whose noise is held near the standard one."""
+    cfg: Any = to_peer(two_modes_dpcppo(), "dpcppo_fold")
+    cfg.algorithm.noise_kl_coef, cfg.actor.residual_frequencies = 0.3, 3
+    return cfg
+
+
+@pytest.mark.parametrize(
+    ("agent", "cfg"),
+    [
+        (two_modes_dpcppo_modes, TwoModesCfg()),
+        (two_modes_dpcppo_modes, TwoModesCfg(modes=[0.6, -1.2], width=0.15)),
+        (two_modes_fold, TwoModesCfg()),
+    ],
+)
+def test_both_modes_are_held(agent: Callable[[], Any], cfg: TwoModesCfg, tmp_path: Path) -> None:
     torch.manual_seed(1)
     env = TwoModesEnv(cfg, num_envs=512)
-    runner = make_runner(env, to_rsl_rl(two_modes_dpcppo_modes()))
+    runner = make_runner(env, to_rsl_rl(agent()))
     runner.learn(40)
     policy = runner.get_inference_policy("cpu")
     report({"Flow+Res": policy}, env, tmp_path)
