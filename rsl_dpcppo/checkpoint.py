@@ -8,12 +8,22 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rsl_dpcppo.errors import CheckpointError
+from rsl_dpcppo.errors import CheckpointError, MissingCheckpointError
+
+WEIGHTS = ("model_state_dict", "actor_state_dict", "critic_state_dict", "rnd_state_dict")
+"""Sections that hold weights."""
+
+STANDARD_DEVIATIONS = ("std", "distribution.std_param")
+"""What RSL-RL 3.x and 5.x call the standard deviation where it is no logarithm."""
+
+MOST_ITERATIONS = 10**9
+"""More than any run has."""
 
 
 def write_checkpoint(checkpoint: dict[str, Any], path: str | os.PathLike[str]) -> None:
@@ -22,12 +32,33 @@ def write_checkpoint(checkpoint: dict[str, Any], path: str | os.PathLike[str]) -
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(unfinished, "wb") as file:
-            torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # torch's writer hides what the system said
+                raise OSError(f"'{path}' could not be written whole. Is the disk full? ({error!s:.100})") from None
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: str | os.PathLike[str]) -> None:
+    """Remove what writers that were killed have left in a folder of runs."""
+    for path in Path(folder).glob("*/.model_*.pt.*"):
+        process = path.name.rpartition(".")[2]
+        if process.isdigit() and not _is_running(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def read_checkpoint(path: str | os.PathLike[str], map_location: str | None = None) -> dict[str, Any]:
@@ -38,7 +69,8 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: str | None = Non
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint '{path}'.")
+        raise MissingCheckpointError(f"There is no checkpoint '{path}'.")
+    _check_archive(path)
     try:
         checkpoint = torch.load(path, weights_only=True, map_location=map_location)
     except pickle.UnpicklingError:
@@ -52,7 +84,55 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: str | None = Non
         ) from None
     if not isinstance(checkpoint, dict) or "iter" not in checkpoint or "optimizer_state_dict" not in checkpoint:
         raise CheckpointError(f"'{path}' is not a checkpoint of RSL-RL: it lacks 'iter' and 'optimizer_state_dict'.")
-    return checkpoint
+    _check_contents(checkpoint, path)
+    return {"infos": None, **checkpoint}
+
+
+def _check_archive(path: Path) -> None:
+    """Compare the file with its own checksums, which PyTorch writes and does not read."""
+    try:
+        if not zipfile.is_zipfile(path):
+            return  # an old format, which torch knows, or no checkpoint, which it says
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
+        damaged = repr(error)
+    if damaged is not None:
+        raise CheckpointError(f"'{path}' is damaged; take an earlier checkpoint. (checksum of {damaged:.200})")
+
+
+def _check_contents(checkpoint: dict[str, Any], path: Path) -> None:
+    """Check what every part of a checkpoint has to be, whoever reads it."""
+    iteration = checkpoint["iter"]
+    if isinstance(iteration, bool) or not isinstance(iteration, int) or not 0 <= iteration < MOST_ITERATIONS:
+        raise CheckpointError(f"'{path}' says iteration {iteration!r}; it must be a whole number from 0.")
+    for section, state in checkpoint.items():
+        if not section.endswith("_state_dict"):
+            continue
+        if not isinstance(state, dict):
+            raise CheckpointError(f"'{path}' holds {type(state).__name__} as {section}; it must be a dictionary.")
+        if section in WEIGHTS:
+            _check_weights(state, section, path)
+
+
+def _check_weights(state: dict[str, Any], section: str, path: Path) -> None:
+    """Check that all weights are finite, and standard deviations above zero."""
+    for name, weight in state.items():
+        if not isinstance(weight, torch.Tensor) or not weight.isfinite().all():
+            raise CheckpointError(f"'{path}' holds values in {section}, '{name}', that are not finite numbers.")
+        if name in STANDARD_DEVIATIONS and (weight <= 0.0).any():
+            raise CheckpointError(f"'{path}' holds a standard deviation '{name}' that is not above 0.")
+
+
+def check_types(saved: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> None:
+    """Compare the types of saved weights with those of the networks that load them, which PyTorch would convert.
+
+    Raises:
+        CheckpointError: Names the first weight of another type.
+    """
+    for name, weight in saved.items():
+        if name in own and weight.dtype != own[name].dtype:
+            raise CheckpointError(f"The checkpoint's '{name}' is of type {weight.dtype}; it must be {own[name].dtype}.")
 
 
 def find_checkpoint(log_root: str | os.PathLike[str], load_run: str = ".*", checkpoint: str = r"model_.*\.pt") -> Path:
@@ -75,13 +155,15 @@ def find_checkpoint(log_root: str | os.PathLike[str], load_run: str = ".*", chec
     runs = sorted(entry.name for entry in log_root.iterdir() if entry.is_dir()) if log_root.is_dir() else []
     matching = [run for run in runs if re.match(load_run, run)]
     if not matching:
-        raise CheckpointError(f"No run in '{log_root}' matches '{load_run}'. Runs there: {', '.join(runs) or 'none'}.")
+        raise MissingCheckpointError(
+            f"No run in '{log_root}' matches '{load_run}'. Runs there: {', '.join(runs) or 'none'}."
+        )
     for run in reversed(matching):
         files = [entry.name for entry in (log_root / run).iterdir() if entry.is_file()]
         files = [name for name in files if re.fullmatch(checkpoint, name) or re.fullmatch(rf"{checkpoint}\.pt", name)]
         if files:
             return log_root / run / max(files, key=_iteration)
-    raise CheckpointError(
+    raise MissingCheckpointError(
         f"No file in the matching runs of '{log_root}' matches '{checkpoint}': {', '.join(matching)}."
     )
 

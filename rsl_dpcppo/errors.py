@@ -17,12 +17,25 @@ class CheckpointError(RuntimeError):
     """A checkpoint cannot be read, or does not belong to this agent."""
 
 
+class MissingCheckpointError(CheckpointError):
+    """There is no checkpoint of the name that was asked for."""
+
+
 class ExportError(RuntimeError):
     """An exported policy does not act as the live one."""
 
 
 class LaunchError(RuntimeError):
     """A host that launches itself cannot be launched here."""
+
+
+class StoppedError(RuntimeError):
+    """A signal ended a training between two iterations."""
+
+    def __init__(self, signal: int, message: str) -> None:
+        """Keep the signal's number."""
+        super().__init__(message)
+        self.signal = signal
 
 
 class NonFiniteError(FloatingPointError):

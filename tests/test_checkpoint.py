@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from rsl_dpcppo.checkpoint import find_checkpoint, read_checkpoint, write_checkpoint
+from rsl_dpcppo.checkpoint import find_checkpoint, read_checkpoint, remove_unfinished, write_checkpoint
 from rsl_dpcppo.errors import CheckpointError
 
 
@@ -170,7 +174,7 @@ def test_garbage_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_flipped_bytes_are_refused_or_harmless(tmp_path: Path) -> None:
-    """A damaged disk: the file is read, with another number perhaps, or refused; nothing else is raised."""
+    """A damaged disk: the file is refused, or what it holds is whole; nothing else is raised."""
     path, others = tmp_path / "model.pt", []
     write_checkpoint(make_checkpoint(), path)
     whole, generator = path.read_bytes(), np.random.default_rng(0)
@@ -180,12 +184,79 @@ def test_flipped_bytes_are_refused_or_harmless(tmp_path: Path) -> None:
             damaged[position] = generator.integers(0, 256)
         path.write_bytes(damaged)
         try:
-            read_checkpoint(path)
+            check_equal(read_checkpoint(path), make_checkpoint())
         except CheckpointError:
             pass
         except Exception as error:
             others.append(error)
     assert others == []
+
+
+def test_one_flipped_bit_of_a_weight_is_noticed(tmp_path: Path) -> None:
+    path, checkpoint = tmp_path / "model.pt", make_checkpoint()
+    write_checkpoint(checkpoint, path)
+    whole = path.read_bytes()
+    weights = checkpoint["model_state_dict"]["weight"].numpy().tobytes()
+    for position in (0, 3, len(weights) // 2):
+        damaged = bytearray(whole)
+        damaged[whole.index(weights) + position] ^= 0x40
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="is damaged; take an earlier checkpoint"):
+            read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"iter": "abc"}, "iteration 'abc'; it must be a whole number from 0"),
+        ({"iter": 2.5}, "iteration 2.5"),
+        ({"iter": -5}, "iteration -5"),
+        ({"iter": 10**12}, "iteration 1000000000000"),
+        ({"iter": True}, "iteration True"),
+        ({"optimizer_state_dict": None}, "NoneType as optimizer_state_dict"),
+        ({"model_state_dict": [1]}, "list as model_state_dict"),
+        ({"model_state_dict": {"weight": torch.tensor([1.0, float("nan")])}}, "'weight', that are not finite"),
+        ({"model_state_dict": {"weight": 3}}, "'weight', that are not finite"),
+        ({"model_state_dict": {"std": torch.tensor([1.0, -0.5])}}, "'std' that is not above 0"),
+    ],
+)
+def test_wrong_contents_are_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    write_checkpoint({**make_checkpoint(), **changes}, tmp_path / "model.pt")
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        read_checkpoint(tmp_path / "model.pt")
+
+
+def test_infos_may_be_missing(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint()
+    del checkpoint["infos"]
+    write_checkpoint(checkpoint, tmp_path / "model.pt")
+    assert read_checkpoint(tmp_path / "model.pt")["infos"] is None
+
+
+def test_a_full_disk_is_said_and_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_checkpoint(make_checkpoint(), tmp_path / "model.pt")
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("PytorchStreamWriter failed writing file")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OSError, match="Is the disk full"):
+        write_checkpoint(make_checkpoint(4), tmp_path / "model.pt")
+    monkeypatch.undo()
+    check_equal(read_checkpoint(tmp_path / "model.pt"), make_checkpoint())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.pt"]
+
+
+def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    names = [f".model_3.pt.{ended.pid}", f".model_4.pt.{os.getpid()}", "model_2.pt", ".model_5.pt.backup"]
+    for name in names:
+        (run / name).touch()
+    remove_unfinished(tmp_path)
+    assert sorted(path.name for path in run.iterdir()) == sorted(names[1:])
 
 
 class Intruder:

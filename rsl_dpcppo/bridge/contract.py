@@ -71,6 +71,9 @@ class Generation(Protocol):
     def restore_state(self, runner: Any, checkpoint: dict[str, Any], for_training: bool) -> None:
         """Load what :meth:`collect_state` returned; without the optimizers unless for training."""
 
+    def log_dir(self, runner: Any) -> str | None:
+        """Return where a runner logs, if it does."""
+
     def upload_model(self, runner: Any, path: str) -> None:
         """Hand a written checkpoint to the logging service."""
 

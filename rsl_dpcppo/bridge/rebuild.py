@@ -13,6 +13,7 @@ from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.bridge.installed import generation
 from rsl_dpcppo.bridge.public import find_class
 from rsl_dpcppo.bridge.train_cfg import class_names
+from rsl_dpcppo.checkpoint import check_types
 from rsl_dpcppo.errors import ConfigError
 
 
@@ -35,6 +36,7 @@ def build_model(agent: dict[str, Any], checkpoint: dict[str, Any]) -> Any:
     state = generation.policy_state(checkpoint)
     time_features = fields.get("flow_time_features", kind.policy_class.default_time_features())
     model = generation.rebuild_model(kind, fields, state, _policy_shape(state, time_features))
+    check_types(state, model.state_dict())
     model.load_state_dict(state)
     return model.eval()
 

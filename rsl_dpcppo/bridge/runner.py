@@ -5,14 +5,23 @@
 
 from __future__ import annotations
 
+import signal
+from pathlib import Path
 from typing import Any
 
 from rsl_rl.runners import OnPolicyRunner
 
 from rsl_dpcppo.bridge.action_space import check_action_space
 from rsl_dpcppo.bridge.installed import generation
-from rsl_dpcppo.checkpoint import read_checkpoint, write_checkpoint
-from rsl_dpcppo.errors import CheckpointError
+from rsl_dpcppo.bridge.ppo import FlowPPO
+from rsl_dpcppo.bridge.stopping import StopRequest
+from rsl_dpcppo.checkpoint import WEIGHTS, check_types, read_checkpoint, write_checkpoint
+from rsl_dpcppo.errors import CheckpointError, ConfigError, NonFiniteError, StoppedError
+from rsl_dpcppo.learning.guard import guard_optimizer
+
+
+class _BetweenIterationsError(Exception):
+    """Leaves RSL-RL's loop before an iteration."""
 
 
 class Runner(OnPolicyRunner):
@@ -26,6 +35,52 @@ class Runner(OnPolicyRunner):
         """Build as RSL-RL does, after a look at the action space."""
         check_action_space(env)
         super().__init__(env, train_cfg, log_dir, device)
+        if not isinstance(self.alg, FlowPPO):  # whose learner does so itself
+            guard_optimizer(self.alg.optimizer)
+
+    def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
+        """Train as RSL-RL does; a signal that asks to end is followed after the present iteration, with a checkpoint.
+
+        Raises:
+            StoppedError: After such a signal.
+            NonFiniteError: If the environment gives what is not a number.
+        """
+        act, steps, done = self.alg.act, self.cfg["num_steps_per_env"], 0
+
+        def act_unless_asked_to_stop(obs: Any) -> Any:
+            nonlocal done
+            if request.signal is not None and done % steps == 0:
+                raise _BetweenIterationsError
+            done += 1
+            return act(obs)
+
+        with StopRequest() as request:
+            self.alg.act = act_unless_asked_to_stop
+            try:
+                super().learn(num_learning_iterations, init_at_random_ep_len)
+            except _BetweenIterationsError:
+                pass
+            except ValueError as error:
+                # RSL-RL 5.x finds it in what the environment gives; before, torch does in the policy's distribution.
+                if "nan" not in str(error).lower() or isinstance(error, ConfigError):
+                    raise
+                raise NonFiniteError(
+                    f"{str(error).splitlines()[0]:.300} Training stops; the last checkpoint is from before it."
+                ) from None
+            finally:
+                del self.alg.act  # the method is found again
+        if request.signal is not None:
+            self._end_early(request.signal, done >= steps)
+
+    def _end_early(self, signal: signal.Signals, has_learned: bool) -> None:
+        """Save what was learned, and say where."""
+        log_dir = generation.log_dir(self)
+        if not has_learned or log_dir is None:
+            raise StoppedError(signal, f"{signal.name}: stopped before the end of the first iteration.")
+        path = Path(log_dir) / f"model_{self.current_learning_iteration}.pt"
+        if not path.exists():
+            self.save(str(path))
+        raise StoppedError(signal, f"{signal.name}: stopped. Saved: {path}. Continue with --resume.")
 
     def save(self, path: str, infos: dict[str, Any] | None = None) -> None:
         """Write a checkpoint."""
@@ -50,9 +105,12 @@ class Runner(OnPolicyRunner):
             CheckpointError: If the file is damaged or belongs to another agent or other networks.
         """
         checkpoint = read_checkpoint(path, map_location)
+        own = generation.collect_state(self)
         try:
+            for section in WEIGHTS:
+                check_types(checkpoint.get(section, {}), own.get(section, {}))
             generation.restore_state(self, checkpoint, for_training)
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(

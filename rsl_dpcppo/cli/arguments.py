@@ -98,7 +98,10 @@ def not_negative(text: str) -> int:
 
 def _device(text: str) -> str:
     try:
-        torch.empty(0, device=text)
+        device = torch.device(text)
+        if device.type == "meta" or (device.type == "cpu" and device.index):
+            raise RuntimeError("nothing can be computed there")
+        torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise argparse.ArgumentTypeError(f"'{text}' is not usable here: {str(error).splitlines()[0]}") from None
     return text

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ EXPORT_TOLERANCE = 1e-5
 def export(arguments: list[str]) -> None:
     """Export a trained policy to TorchScript and ONNX, and compare both with the live policy.
 
+    An earlier export is replaced once both are found to be right.
+
     Works on checkpoints of every host, with none of them installed: the run's params/agent.yaml tells the networks.
     """
     parser = make_parser("Export a trained flow policy to TorchScript and ONNX.")
@@ -36,15 +40,21 @@ def export(arguments: list[str]) -> None:
     checkpoint = find(_experiment(args), args)
     model = _load_model(args, overrides["agent"], checkpoint)
     exported = exporting.exported_policy(model, args.noise or "zero", args.policy or "", args.flow_steps or 0)
-    for path in exporting.export(exported, checkpoint.parent / "exported"):
-        difference = exporting.largest_difference(model, exported, path)
-        milliseconds = 1000.0 * exporting.latency(exported, path)
-        print(
-            f"[INFO] {path}: differs from the live policy by at most {difference:.1e}; "
-            f"{exported.head.flow.num_steps} flow steps take {milliseconds:.3f} ms for one observation on one core"
-        )
-        if difference > EXPORT_TOLERANCE:
-            raise ExportError(f"'{path}' differs from the live policy by more than {EXPORT_TOLERANCE:.0e}.")
+    folder = checkpoint.parent / "exported"
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unfinished_", dir=folder) as aside:
+        written = exporting.export(exported, Path(aside))
+        for path in written:
+            difference = exporting.largest_difference(model, exported, path)
+            milliseconds = 1000.0 * exporting.latency(exported, path)
+            print(
+                f"[INFO] {folder / path.name}: differs from the live policy by at most {difference:.1e}; "
+                f"{exported.head.flow.num_steps} flow steps take {milliseconds:.3f} ms for one observation on one core"
+            )
+            if difference > EXPORT_TOLERANCE:
+                raise ExportError(f"'{path.name}' differs from the live policy by more than {EXPORT_TOLERANCE:.0e}.")
+        for path in written:
+            os.replace(path, folder / path.name)
 
 
 def _experiment(args: argparse.Namespace) -> str:

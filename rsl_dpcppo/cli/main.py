@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from rsl_dpcppo import __version__
-from rsl_dpcppo.errors import CheckpointError, ConfigError, ExportError, LaunchError, NonFiniteError
+from rsl_dpcppo.errors import CheckpointError, ConfigError, ExportError, LaunchError, NonFiniteError, StoppedError
 
 COMMANDS = {
     "train": "train an agent",
@@ -72,8 +72,14 @@ def run(command: str) -> int:
     except (ConfigError, CheckpointError, ExportError, LaunchError, NonFiniteError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return STATUS.get(type(error), 2)
+    except StoppedError as error:
+        print(error, file=sys.stderr)
+        return 128 + error.signal
     except BrokenPipeError:  # whoever reads, such as head, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:  # the disk is full, or a file is in the way
+        print(f"Error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted. Continue from the last checkpoint with --resume.", file=sys.stderr)

@@ -17,7 +17,7 @@ from tensordict import TensorDict
 from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
-from rsl_dpcppo.checkpoint import find_checkpoint
+from rsl_dpcppo.checkpoint import find_checkpoint, remove_unfinished
 from rsl_dpcppo.cli.run_cfg import is_rsl_rl_agent, load_agent, load_env, override
 from rsl_dpcppo.config import PPORunnerCfg, RunnerCfg, check_choice
 from rsl_dpcppo.errors import CheckpointError, ConfigError
@@ -44,9 +44,11 @@ def new_run(cfg: RunnerCfg) -> Path:
     """Make the folder logs/rsl_rl/<experiment>/<date_time>[_run_name], which no other run has."""
     name = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S") + (f"_{cfg.run_name}" if cfg.run_name else "")
     folder, number = LOG_ROOT / cfg.experiment_name / name, 1
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(folder.parent)
     while True:
         try:
-            folder.mkdir(parents=True)
+            folder.mkdir()
             return folder
         except FileExistsError:
             number += 1

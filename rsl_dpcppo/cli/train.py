@@ -21,7 +21,7 @@ from rsl_dpcppo.cli.arguments import add_run_arguments, add_training_arguments, 
 from rsl_dpcppo.cli.run_cfg import changes, override, save_agent
 from rsl_dpcppo.cli.runs import build, configuration_of, find, load, make_env, make_policies, new_run
 from rsl_dpcppo.config import RunnerCfg
-from rsl_dpcppo.errors import CheckpointError, ConfigError
+from rsl_dpcppo.errors import CheckpointError, ConfigError, MissingCheckpointError
 from rsl_dpcppo.metrics import peak_memory
 from rsl_dpcppo.tasks.registry import find_task
 from rsl_dpcppo.tasks.task import Policy, Task
@@ -69,12 +69,11 @@ def _configure(
     """
 
     def apply(cfg: RunnerCfg, env_cfg: Any) -> tuple[RunnerCfg, Any]:
-        cfg = dataclasses.replace(override(cfg, overrides["agent"]))
-        for name in ("seed", "num_envs", "max_iterations", "experiment_name", "run_name", "logger"):
-            if getattr(args, name) is not None:
-                setattr(cfg, name, getattr(args, name))
+        names = ("seed", "num_envs", "max_iterations", "experiment_name", "run_name", "logger")
+        given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
         if args.log_project_name is not None:
-            cfg.wandb_project = cfg.neptune_project = args.log_project_name
+            given |= dict.fromkeys(("wandb_project", "neptune_project"), args.log_project_name)
+        cfg = dataclasses.replace(override(cfg, overrides["agent"]), **given)
         return cfg, override(env_cfg, overrides["env"], "env")
 
     cfg, env_cfg = apply(task.make_agent(args.agent), task.env_cfg())
@@ -103,8 +102,14 @@ def _rival(task: Task, args: argparse.Namespace, env: object) -> dict[str, Polic
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # RSL-RL prints every network it builds
             trained = load(task, rival_args, {"agent": [], "env": []}, env)
-    except CheckpointError:
-        print(f"[INFO] Train with --agent {rival} as well, and the next report shows both.")
+    except CheckpointError as error:
+        if isinstance(error, MissingCheckpointError):
+            print(f"[INFO] Train with --agent {rival} as well, and the next report shows both.")
+        else:
+            print(f"[WARNING] Not compared with {rival}: {error}")
+        return {}
+    except Exception as error:  # whatever is wrong with another run, this one is finished and gets its report
+        print(f"[WARNING] Not compared with {rival}, whose newest run does not load: {error!r:.200}")
         return {}
     print(f"[INFO] Compared with: {trained.checkpoint}")
     return make_policies(trained.runner, trained.cfg)

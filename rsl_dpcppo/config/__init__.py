@@ -6,7 +6,7 @@
 The fields of one algorithm stand in its folder below :mod:`rsl_dpcppo.algorithms`.
 """
 
-from rsl_dpcppo.config.checks import ACTIVATIONS, check_choice, check_int, check_noise
+from rsl_dpcppo.config.checks import ACTIVATIONS, check_choice, check_int, check_name, check_noise
 from rsl_dpcppo.config.learner import LearnerFields, SampledModelFields
 from rsl_dpcppo.config.ppo import (
     PPO_FIELDS,
@@ -29,5 +29,6 @@ __all__ = [
     "SampledModelFields",
     "check_choice",
     "check_int",
+    "check_name",
     "check_noise",
 ]

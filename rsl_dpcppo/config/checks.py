@@ -10,6 +10,9 @@ from typing import Any
 
 from rsl_dpcppo.errors import ConfigError
 
+LONGEST_NAME = 150
+"""Bytes of a folder's name: what file systems take, less the date that goes before it."""
+
 ACTIVATIONS = {
     "elu": "ELU",
     "selu": "SELU",
@@ -106,6 +109,27 @@ def check_frequencies(name: str, value: Any) -> list[float]:
     if len(ends) != 2 or any(isinstance(x, bool) or not isinstance(x, (int, float)) or not 0 < x < inf for x in ends):
         raise ConfigError(f"{name} is {value!r}; it must be two numbers above 0: the first and the last frequency.")
     return [float(x) for x in ends]
+
+
+def check_name(name: str, value: Any, *, may_be_empty: bool = False, may_be_nested: bool = False) -> None:
+    """Raise a :class:`~rsl_dpcppo.errors.ConfigError` unless the value names a folder below the one that it is for.
+
+    Args:
+        name: Name of the field.
+        value: Its value.
+        may_be_empty: Whether it may be empty.
+        may_be_nested: Whether it may be several folders, one in the other.
+    """
+    if value == "" and may_be_empty:
+        return
+    parts = value.split("/") if isinstance(value, str) and may_be_nested else [value]
+    for part in parts:
+        is_name = isinstance(part, str) and part not in ("", ".", "..") and part.isprintable()
+        if not is_name or set(part) & set("/\\") or len(part.encode()) > LONGEST_NAME:
+            raise ConfigError(
+                f"{name} is {value!r}; it must be the name of a folder, of {LONGEST_NAME} bytes at most, without "
+                f"'..'{'' if may_be_nested else ' and /'}."
+            )
 
 
 def check_no_entropy(algorithm: str, entropy_coef: float) -> None:

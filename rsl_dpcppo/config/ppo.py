@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
-from rsl_dpcppo.config.checks import check_activation, check_choice, check_float, check_int, check_widths
+from rsl_dpcppo.config.checks import check_activation, check_choice, check_float, check_int, check_name, check_widths
 from rsl_dpcppo.config.fields import Fields
 
 
@@ -170,6 +170,9 @@ class RunnerCfg(Fields):
         super().__post_init__()
         for name in ("num_envs", "num_steps_per_env", "max_iterations", "save_interval"):
             check_int(name, getattr(self, name), minimum=1)
+        check_int("seed", self.seed, minimum=0)
+        check_name("experiment_name", self.experiment_name, may_be_nested=True)
+        check_name("run_name", self.run_name, may_be_empty=True)
         check_choice("logger", self.logger, ("tensorboard", "wandb", "neptune"))
 
 

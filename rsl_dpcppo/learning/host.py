@@ -37,6 +37,8 @@ class Rollout(Protocol):
 
     observations: TensorDict
     """Observation groups, and what the policy stored beside them."""
+    rewards: Tensor
+    """What the environment gave, with RSL-RL's additions."""
     values: Tensor
     """V(s) while it was collected."""
     returns: Tensor

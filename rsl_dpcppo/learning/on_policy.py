@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from rsl_dpcppo.errors import NonFiniteError
 from rsl_dpcppo.learning import objective
 from rsl_dpcppo.learning.batch import MiniBatch
+from rsl_dpcppo.learning.blame import blame_environment
 from rsl_dpcppo.learning.clock import Stopwatch
 from rsl_dpcppo.learning.compilation import Compiled, PinnedBuffers, resolve_mode
 from rsl_dpcppo.learning.host import Host
@@ -86,9 +87,12 @@ class OnPolicyLearner:
         losses = dict(zip(report, torch.stack(list(report.values())).tolist(), strict=True))
         wrong = [name for name, value in losses.items() if not math.isfinite(value)]
         if wrong:
+            reason = blame_environment(self.host.rollout, self.policy.stored_name) or (
+                "A lower learning_rate or entropy_coef often helps, and for a Gaussian kernel std_type 'log'."
+            )
             raise NonFiniteError(
                 f"Not finite in this update: {', '.join(wrong)}. Training stops; the last checkpoint is from before "
-                "it. A lower learning_rate or entropy_coef often helps, and for a Gaussian kernel std_type 'log'."
+                f"it. {reason}"
             )
         self.host.update_normalizers()
         self.host.rollout.clear()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rsl_dpcppo.errors import CheckpointError
+
 
 class RandomState:
     """torch's random numbers on the host and on a device."""
@@ -25,7 +27,15 @@ class RandomState:
         return state
 
     def load_state_dict(self, state: dict[str, Tensor] | None) -> None:
-        """Keep a state until :meth:`resume`; None for no state."""
+        """Keep a state until :meth:`resume`; None for no state.
+
+        Raises:
+            CheckpointError: If it is no state of torch's generators.
+        """
+        for name, now in self.state_dict().items():
+            loaded = now if state is None else state.get(name, now)
+            if not isinstance(loaded, Tensor) or (loaded.shape, loaded.dtype) != (now.shape, now.dtype):
+                raise CheckpointError(f"The checkpoint's random state '{name}' is no state of torch's generators.")
         self._loaded = state
 
     def resume(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rsl_dpcppo.learning.guard import guard_optimizer
 from rsl_dpcppo.learning.objective import adapted_learning_rate
 
 
@@ -52,4 +53,6 @@ def make_optimizer(
     fast = {"fused": True} if "fused" in known else {"foreach": False}
     if "capturable" in known:
         fast["capturable"] = groups[0]["params"][0].is_cuda
-    return kind(groups, **fast, **settings)
+    optimizer = kind(groups, **fast, **settings)
+    guard_optimizer(optimizer)
+    return optimizer

@@ -19,13 +19,14 @@ import pytest
 import torch
 import yaml
 
+from rsl_dpcppo import export as exporting
 from rsl_dpcppo.cli.export import export
 from rsl_dpcppo.cli.main import run
 from rsl_dpcppo.cli.play import play
 from rsl_dpcppo.cli.run_cfg import load_agent
 from rsl_dpcppo.cli.runs import new_run
 from rsl_dpcppo.cli.train import train
-from rsl_dpcppo.errors import CheckpointError, ConfigError
+from rsl_dpcppo.errors import CheckpointError, ConfigError, ExportError
 from rsl_dpcppo.tasks.registry import find_task
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -159,6 +160,98 @@ def test_killed_run_leaves_whole_checkpoints() -> None:
     train(["--resume", "--max_iterations=1", *TINY])
 
 
+def start(command: str, arguments: list[str], **settings: Any) -> subprocess.Popen[str]:
+    """Start a command as a user does, with all that it says in one pipe."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPTS.parent)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "rsl_dpcppo.cli", command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        **settings,
+    )
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    """Read what a process says until a line has a text."""
+    assert process.stdout is not None
+    assert any(text in line for line in process.stdout), f"'{text}' never came"
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_signal_ends_the_iteration_and_saves_it(name: str) -> None:
+    """The run that goes on from there is the one that was not interrupted."""
+    number = getattr(signal, name)
+    with start("train", ["--seed=1", "--max_iterations=100000", *TINY]) as process:
+        wait_for_line(process, "Learning iteration 3/")
+        process.send_signal(number)
+        output = process.stdout.read() if process.stdout else ""
+    assert process.returncode == 128 + number
+    assert "Traceback" not in output
+    (run,) = runs()
+    last = max(run.glob("model_*.pt"), key=lambda path: int(path.stem[6:]))
+    assert f"{name}: stopped. Saved: {last}. Continue with --resume." in output
+    done = int(last.stem[6:]) + 1
+    assert done >= 4
+    train(["--resume", "--max_iterations=1"])
+    train(["--seed=1", f"--max_iterations={done + 1}", "--run_name=straight", *TINY])
+    resumed, straight = (torch.load(each / f"model_{done}.pt", weights_only=True) for each in runs()[1:])
+    assert_equal(resumed, straight)
+
+
+def test_a_comparison_ends_its_training(tmp_path: Path) -> None:
+    arguments = ["--name=stopped", "--agents=dpcppo", "--seeds=1", "--iterations=100000", *TINY]
+    with start("compare", arguments) as process:
+        wait_for_line(process, "from iteration 0")
+        log = tmp_path / "logs/rsl_rl/stopped/MultiGoal-v0/dpcppo/seed1.log"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not (log.exists() and "Learning iteration 2/" in log.read_text()):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        output = process.stdout.read() if process.stdout else ""
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "The same command goes on from here" in output
+    assert "SIGTERM: stopped. Saved: " in log.read_text()
+
+
+def test_a_damaged_neighbour_does_not_end_a_finished_run(capsys: pytest.CaptureFixture[str]) -> None:
+    train(["--agent=ppo", "--max_iterations=1", *TINY_PPO])
+    (rival,) = runs("multi_goal_ppo")
+    whole = {path: path.read_bytes() for path in (rival / "model_0.pt", rival / "params/agent.yaml")}
+    for path, contents in whole.items():
+        path.write_bytes(contents[: len(contents) // 2])
+        train(["--max_iterations=1", *TINY])
+        path.write_bytes(contents)
+        assert "[WARNING] Not compared with ppo" in capsys.readouterr().out
+        assert list(json.loads((runs()[-1] / "evaluation.json").read_text())) == [
+            "Flow",
+            "Flow+Res",
+            "Flow+Res, zero noise",
+        ]
+
+
+def test_an_export_that_is_wrong_leaves_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    train(["--max_iterations=1", *TINY])
+    export([])
+    (run,) = runs()
+    before = {path.name: path.read_bytes() for path in (run / "exported").iterdir()}
+    assert before.keys() == {"policy.pt", "policy.onnx"}
+    monkeypatch.setattr(exporting, "largest_difference", lambda *_: 1.0)
+    with pytest.raises(ExportError, match="differs from the live policy"):
+        export(["--flow_steps=2"])
+    assert {path.name: path.read_bytes() for path in (run / "exported").iterdir()} == before
+
+
+def test_logs_that_lead_nowhere_end_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    (tmp_path / "logs").symlink_to(tmp_path / "nowhere")
+    monkeypatch.setattr(sys, "argv", ["train.py", "--max_iterations=1", *TINY])
+    assert run("train") == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_runs_started_in_one_second_do_not_share_a_folder() -> None:
     cfg = find_task("MultiGoal-v0").make_agent("dpcppo")
     assert len({new_run(cfg) for _ in range(3)}) == 3
@@ -178,6 +271,12 @@ def test_runs_started_in_one_second_do_not_share_a_folder() -> None:
         (["agent.actor.flow_activation=elo"], "flow_activation is 'elo'"),
         (["score_coef=1"], "Overrides look like"),
         (["--load_run=x"], "add --resume"),
+        (["--experiment_name=../out"], "without '..'"),
+        (["--experiment_name=/out"], "experiment_name is '/out'"),
+        (["--run_name=a/b"], "run_name is 'a/b'"),
+        (["agent.run_name=.."], "run_name is '..'"),
+        (["--run_name=" + "x" * 200], "150 bytes at most"),
+        (["--seed=-1"], "seed is -1"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments: list[str], message: str) -> None:

@@ -194,7 +194,16 @@ def test_only_what_is_missing_is_run(
 
 def test_wrong_names_stop_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    wrong = ("--agents=ppo,dpcpo", "--task=MultiGoal-v0,MultiGol-v0", "agent.sed=1", "--agent=ppo", "genpo.seed=1")
+    wrong = (
+        "--agents=ppo,dpcpo",
+        "--task=MultiGoal-v0,MultiGol-v0",
+        "agent.sed=1",
+        "--agent=ppo",
+        "genpo.seed=1",
+        "--name=/out",
+        "--name=..",
+        "--name=a/b",
+    )
     for argument in wrong:
         with pytest.raises(ConfigError):
             compare([argument])

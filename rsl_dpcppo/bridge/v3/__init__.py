@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from rsl_dpcppo.bridge.v3.agent import MODEL_SECTION, STOCK_MODEL, model_names, to_rsl_rl
-from rsl_dpcppo.bridge.v3.files import collect_state, policy_state, rebuild_model, restore_state, upload_model
+from rsl_dpcppo.bridge.v3.files import collect_state, log_dir, policy_state, rebuild_model, restore_state, upload_model
 from rsl_dpcppo.bridge.v3.host import find_model, make_host
 from rsl_dpcppo.learning.policy import FlowPolicy
 
@@ -20,6 +20,7 @@ __all__ = [
     "STOCK_MODEL",
     "collect_state",
     "find_model",
+    "log_dir",
     "make_host",
     "model_class",
     "model_names",

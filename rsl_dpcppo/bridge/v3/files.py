@@ -36,6 +36,11 @@ def restore_state(runner: Any, checkpoint: dict[str, Any], for_training: bool) -
             alg.rnd_optimizer.load_state_dict(checkpoint["rnd_optimizer_state_dict"])
 
 
+def log_dir(runner: Any) -> str | None:
+    """Return where a runner logs, if it does."""
+    return runner.log_dir
+
+
 def upload_model(runner: Any, path: str) -> None:
     """Hand a written checkpoint to the logging service."""
     if hasattr(runner, "logger"):  # from 3.2

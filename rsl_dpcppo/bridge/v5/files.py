@@ -22,6 +22,11 @@ def restore_state(runner: Any, checkpoint: dict[str, Any], for_training: bool) -
     runner.alg.load(checkpoint, None if for_training else {"actor": True, "critic": True}, strict=True)
 
 
+def log_dir(runner: Any) -> str | None:
+    """Return where a runner logs, if it does."""
+    return runner.logger.log_dir
+
+
 def upload_model(runner: Any, path: str) -> None:
     """Hand a written checkpoint to the logging service."""
     runner.logger.save_model(path, runner.current_learning_iteration)

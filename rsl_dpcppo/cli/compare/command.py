@@ -8,10 +8,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
+from rsl_dpcppo.bridge.stopping import SIGNALS
 from rsl_dpcppo.cli.arguments import make_parser, parse, positive
 from rsl_dpcppo.cli.compare.curves import draw, write_csv
 from rsl_dpcppo.cli.compare.results import Result, read_result
@@ -19,8 +22,8 @@ from rsl_dpcppo.cli.compare.table import format_table
 from rsl_dpcppo.cli.main import DIVERGED
 from rsl_dpcppo.cli.run_cfg import load_agent, override
 from rsl_dpcppo.cli.runs import LOG_ROOT
-from rsl_dpcppo.config import RunnerCfg
-from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.config import RunnerCfg, check_name
+from rsl_dpcppo.errors import ConfigError, StoppedError
 from rsl_dpcppo.tasks.registry import find_task
 
 TRAIN = (sys.executable, "-m", "rsl_dpcppo.cli", "train")
@@ -47,7 +50,9 @@ def compare(arguments: list[str]) -> None:
     parser.add_argument("--iterations", type=positive, help="iterations of each run (default: the agent's)")
     parser.add_argument("--num_envs", type=positive, help="number of environments (default: the agent's)")
     parser.add_argument("--name", default="compare", help="folder of the comparison's runs, below logs/rsl_rl")
-    agents = parser.parse_known_args(arguments)[0].agents.split(",")
+    known = parser.parse_known_args(arguments)[0]
+    check_name("--name", known.name)
+    agents = known.agents.split(",")
     args, overrides = parse(parser, arguments, ("agent", "env", *agents))
     tasks = args.task.split(",")
     own = {name: [f"agent{text.removeprefix(name)}" for text in overrides[name]] for name in agents}
@@ -102,12 +107,30 @@ def _finish(cfg: RunnerCfg, task: str, agent: str, device: str, overrides: list[
     log = LOG_ROOT / cfg.experiment_name / f"{cfg.run_name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as file:
-        status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
+        status = _run(command, file)
     if status == DIVERGED:
         print(f"[WARNING] The run diverged: {log}", flush=True)
     elif status:
         raise ConfigError(f"The run failed; the end of '{log}' says why.")
     return status == 0
+
+
+def _run(command: list[str], log: TextIO) -> int:
+    """Run a command to its end, and return its exit status. What ends this process ends it, after its iteration."""
+
+    def stop(number: int, _: object) -> None:
+        raise StoppedError(number, f"{signal.Signals(number).name}: stopped. The same command goes on from here.")
+
+    before = {each: signal.signal(each, stop) for each in SIGNALS if each != signal.SIGINT}
+    with subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            raise
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
 
 def _read(cfg: RunnerCfg, task: str, agent: str) -> Result:

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What must not reach a checkpoint does not, and what a checkpoint must not hold is refused, whoever's runner it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from agents import Bandit, agent_dict, make_runner, small_agent, small_peer
+from rsl_rl.runners import OnPolicyRunner
+from tensordict import TensorDict
+from torch import Tensor
+
+from rsl_dpcppo.bridge.runner import Runner
+from rsl_dpcppo.bridge.version import GENERATION
+from rsl_dpcppo.errors import CheckpointError, NonFiniteError
+from rsl_dpcppo.learning.blame import blame_environment
+from rsl_dpcppo.tasks.agents import to_ppo
+
+AGENTS = ["dpcppo", "dpcppo_fold", "fpo", "ppo"]
+
+
+def make(name: str, kind: type[OnPolicyRunner] = Runner, env: Any = None) -> Any:
+    cfg = small_agent() if name == "dpcppo" else to_ppo(small_agent()) if name == "ppo" else small_peer(name)
+    return make_runner(env or Bandit(), agent_dict(cfg), kind)
+
+
+def saved(tmp_path: Path, name: str) -> tuple[Path, dict[str, Any]]:
+    """Train for an iteration, and return a checkpoint and its contents."""
+    torch.manual_seed(0)
+    runner = make(name)
+    runner.learn(1)
+    runner.save(str(tmp_path / "model_0.pt"))
+    return tmp_path / "model_0.pt", torch.load(tmp_path / "model_0.pt", weights_only=True)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("kind", [Runner, OnPolicyRunner])
+def test_weights_that_are_not_finite_are_not_saved(name: str, kind: type[OnPolicyRunner], tmp_path: Path) -> None:
+    """A gradient that is none in the last step of an iteration shows in no loss."""
+    if name == "ppo" and kind is OnPolicyRunner:
+        pytest.skip("RSL-RL's own")
+    runner = make(name, kind)
+    runner.learn(1)
+    with torch.no_grad():
+        runner.alg.optimizer.param_groups[0]["params"][0].view(-1)[0] = float("nan")
+    with pytest.raises(NonFiniteError, match="Weights are not finite"):
+        runner.save(str(tmp_path / "model.pt"))
+    assert not list(tmp_path.iterdir())
+
+
+def first_moment(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    return next(iter(checkpoint["optimizer_state_dict"]["state"].values()))
+
+
+def shrink(checkpoint: dict[str, Any]) -> None:
+    entry = first_moment(checkpoint)
+    entry["exp_avg"] = entry["exp_avg"].flatten()[:1].clone()
+
+
+def halve(checkpoint: dict[str, Any]) -> None:
+    entry = first_moment(checkpoint)
+    entry["exp_avg_sq"] = entry["exp_avg_sq"].half()
+
+
+def set_rate(value: Any) -> Any:
+    def change(checkpoint: dict[str, Any]) -> None:
+        checkpoint["optimizer_state_dict"]["param_groups"][0]["lr"] = value
+
+    return change
+
+
+def remove_rates(checkpoint: dict[str, Any]) -> None:
+    checkpoint["optimizer_state_dict"]["param_groups"] = [None]
+
+
+@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (shrink, "exp_avg of weight 0 of shape"),
+        (halve, r"torch.float16; it must be \[.*\] and torch.float32"),
+        (set_rate(None), "step size None"),
+        (set_rate(0.0), "step size 0.0"),
+        (set_rate(-1.0), "step size -1.0"),
+        (remove_rates, "is none of PyTorch's"),
+    ],
+)
+def test_optimizer_state_that_does_not_fit_is_refused(name: str, change: Any, message: str, tmp_path: Path) -> None:
+    path, checkpoint = saved(tmp_path, name)
+    change(checkpoint)
+    torch.save(checkpoint, path)
+    runner = make(name)
+    with pytest.raises(CheckpointError, match=message):
+        runner.load(str(path))
+
+
+def test_the_flows_optimizer_and_random_state_are_looked_at_too(tmp_path: Path) -> None:
+    path, checkpoint = saved(tmp_path, "dpcppo")
+    learner = checkpoint["optimizer_state_dict"]["learner"]
+    entry = next(iter(learner["flow_optimizer"]["state"].values()))
+    whole, entry["exp_avg"] = entry["exp_avg"], entry["exp_avg"].flatten()[:1].clone()
+    torch.save(checkpoint, path)
+    with pytest.raises(CheckpointError, match="exp_avg of weight 0"):
+        make("dpcppo").load(str(path))
+    entry["exp_avg"] = whole
+    learner["random_state"]["cpu"] = learner["random_state"]["cpu"][:10].clone()
+    torch.save(checkpoint, path)
+    with pytest.raises(CheckpointError, match="random state 'cpu'"):
+        make("dpcppo").load(str(path))
+
+
+def test_weights_of_another_type_are_refused(tmp_path: Path) -> None:
+    path, checkpoint = saved(tmp_path, "dpcppo")
+    section = checkpoint["model_state_dict" if GENERATION == 3 else "actor_state_dict"]
+    name = next(name for name in section if name.endswith("input_layer.weight"))
+    section[name] = section[name].long()
+    torch.save(checkpoint, path)
+    with pytest.raises(CheckpointError, match=r"is of type torch\.int64"):
+        make("dpcppo").load(str(path))
+
+
+class Poisoned(Bandit):
+    """Gives a wrong reward in one step of one environment."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value, self.num_steps = value, 0
+
+    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict[str, Any]]:
+        observations, rewards, dones, extras = super().step(actions)
+        self.num_steps += 1
+        if self.num_steps == 3:
+            rewards[17] = self.value
+        return observations, rewards, dones, extras
+
+
+@pytest.mark.parametrize("value", [float("inf"), 1e30])
+def test_the_environment_is_blamed_for_what_it_gave(value: float) -> None:
+    with pytest.raises(NonFiniteError) as error:
+        make("dpcppo", env=Poisoned(value)).learn(1)
+    assert f"gave {value:g} as reward, in environment 17 at step 2 of the rollout" in str(error.value)
+    assert "learning_rate" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["dpcppo", "ppo"])
+def test_what_is_no_number_is_said_to_be_the_environments(name: str) -> None:
+    """RSL-RL 5.x looks for it itself; before, a loss shows it."""
+    with pytest.raises(NonFiniteError, match=r"(?i)\bnan\b|as reward, in|Weights"):
+        make(name, env=Poisoned(float("nan"))).learn(2)
+
+
+def test_an_observation_is_blamed_by_group_step_and_environment() -> None:
+    runner = make("dpcppo")
+    runner.learn(1)
+    storage = runner.alg.storage
+    assert blame_environment(storage, "base_action") == ""
+    storage.observations["base_action"][0, 0, 0] = float("nan")  # the policy's own
+    assert blame_environment(storage, "base_action") == ""
+    storage.observations["policy"][5, 11, 2] = -2e20
+    expected = "The environment gave -2e+20 as observation group 'policy', in environment 11 at step 5 of the rollout."
+    assert blame_environment(storage, "base_action") == expected
