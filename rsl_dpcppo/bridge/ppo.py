@@ -16,6 +16,7 @@ from rsl_dpcppo.bridge.action_space import check_action_space
 from rsl_dpcppo.bridge.contract import FlowModel
 from rsl_dpcppo.bridge.installed import generation
 from rsl_dpcppo.bridge.models import split_fields
+from rsl_dpcppo.config.ppo import check_ppo_fields
 from rsl_dpcppo.errors import ConfigError, check_fields
 from rsl_dpcppo.learning.on_policy import OnPolicyLearner
 
@@ -49,6 +50,7 @@ class FlowPPO(PPO):
         known = {*inspect.signature(super().__init__).parameters, *self.fields_class.__dataclass_fields__}
         check_fields(name, fields, known)
         cfg, host = split_fields(self.fields_class, fields)
+        check_ppo_fields(host)
         policy = getattr(models_and_storage[0], "flow_policy", None)
         if type(policy) is not self.learner_class.policy_class:
             raise ConfigError(

@@ -16,8 +16,8 @@ from rsl_dpcppo.bridge.installed import generation
 from rsl_dpcppo.bridge.ppo import FlowPPO
 from rsl_dpcppo.bridge.stopping import StopRequest
 from rsl_dpcppo.checkpoint import WEIGHTS, check_types, read_checkpoint, write_checkpoint
-from rsl_dpcppo.errors import CheckpointError, ConfigError, NonFiniteError, StoppedError
-from rsl_dpcppo.learning.guard import guard_optimizer
+from rsl_dpcppo.errors import CheckpointError, NonFiniteError, StoppedError
+from rsl_dpcppo.learning.guard import guard_optimizer, weights_are_finite
 
 
 class _BetweenIterationsError(Exception):
@@ -60,9 +60,9 @@ class Runner(OnPolicyRunner):
                 super().learn(num_learning_iterations, init_at_random_ep_len)
             except _BetweenIterationsError:
                 pass
-            except ValueError as error:
-                # RSL-RL 5.x finds it in what the environment gives; before, torch does in the policy's distribution.
-                if "nan" not in str(error).lower() or isinstance(error, ConfigError):
+            except (ValueError, RuntimeError) as error:
+                # RSL-RL 5.x finds it in what the environment gives; else torch does in what spoiled weights make of it.
+                if "contain NaN" not in str(error) and weights_are_finite(self.alg.optimizer):
                     raise
                 raise NonFiniteError(
                     f"{str(error).splitlines()[0]:.300} Training stops; the last checkpoint is from before it."

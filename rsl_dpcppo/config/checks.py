@@ -61,11 +61,13 @@ def check_bool(name: str, value: Any) -> None:
         raise ConfigError(f"{name} is {value!r}; it must be True or False.")
 
 
-def check_int(name: str, value: Any, *, minimum: int, even: bool = False) -> None:
-    """Raise a :class:`~rsl_dpcppo.errors.ConfigError` unless the value is a whole number from the minimum."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum or (even and value % 2):
+def check_int(name: str, value: Any, *, minimum: int, maximum: int | None = None, even: bool = False) -> None:
+    """Raise a :class:`~rsl_dpcppo.errors.ConfigError` unless the value is a whole number in the range."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if not is_number or value < minimum or (maximum is not None and value > maximum) or (even and value % 2):
         kind = "an even" if even else "a whole"
-        raise ConfigError(f"{name} is {value!r}; it must be {kind} number, {minimum} or more.")
+        upper = "" if maximum is None else f" and at most {maximum}"
+        raise ConfigError(f"{name} is {value!r}; it must be {kind} number, {minimum} or more{upper}.")
 
 
 def check_float(
@@ -74,6 +76,7 @@ def check_float(
     *,
     minimum: float,
     below: float = inf,
+    maximum: float = inf,
     minimum_excluded: bool = False,
     may_be_infinite: bool = False,
 ) -> None:
@@ -81,9 +84,11 @@ def check_float(
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and may_be_infinite and value == inf:
         return
-    if not is_number or not (minimum <= value < below) or (minimum_excluded and value == minimum):
+    in_range = is_number and minimum <= value < below and value <= maximum
+    if not in_range or (minimum_excluded and value == minimum):
         lower = f"above {minimum}" if minimum_excluded else f"{minimum} or more"
         upper = "" if below == inf else f" and below {below}"
+        upper = upper if maximum == inf else f" and at most {maximum}"
         raise ConfigError(f"{name} is {value!r}; it must be a number, {lower}{upper}.")
 
 

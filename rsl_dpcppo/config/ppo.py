@@ -6,10 +6,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from rsl_dpcppo.config.checks import check_activation, check_choice, check_float, check_int, check_name, check_widths
+from rsl_dpcppo.config.checks import (
+    check_activation,
+    check_bool,
+    check_choice,
+    check_float,
+    check_int,
+    check_name,
+    check_widths,
+)
 from rsl_dpcppo.config.fields import Fields
+
+LARGEST_SEED = 2**32 - 1
+"""What NumPy's generators take, which environments use."""
 
 
 @dataclass
@@ -30,6 +41,7 @@ class NetworkCfg(Fields):
         super().__post_init__()
         self.hidden_dims = check_widths("hidden_dims", self.hidden_dims)
         check_activation("activation", self.activation)
+        check_bool("obs_normalization", self.obs_normalization)
 
 
 @dataclass
@@ -100,8 +112,12 @@ class PPOAlgorithmCfg(Fields):
         for name in ("clip_param", "learning_rate", "desired_kl"):
             check_float(name, getattr(self, name), minimum=0.0, minimum_excluded=True)
         check_float("max_grad_norm", self.max_grad_norm, minimum=0.0, minimum_excluded=True, may_be_infinite=True)
-        for name in ("gamma", "lam", "value_loss_coef", "entropy_coef"):
+        for name in ("gamma", "lam"):
+            check_float(name, getattr(self, name), minimum=0.0, maximum=1.0)
+        for name in ("value_loss_coef", "entropy_coef"):
             check_float(name, getattr(self, name), minimum=0.0)
+        for name in ("use_clipped_value_loss", "normalize_advantage_per_mini_batch"):
+            check_bool(name, getattr(self, name))
         check_choice("schedule", self.schedule, ("adaptive", "fixed"))
 
 
@@ -114,6 +130,18 @@ TASK_FIELDS = (
 
 PPO_FIELDS = tuple(x.name for x in fields(PPOAlgorithmCfg))
 """All fields of PPO."""
+
+
+def check_ppo_fields(given: dict[str, Any]) -> None:
+    """Check fields of RSL-RL's PPO, as far as this package has them, wherever they come from.
+
+    Args:
+        given: Values by name. A ``desired_kl`` of None is RSL-RL's word for no adaptive step size.
+
+    Raises:
+        ConfigError: Names the field, its value and what would be right.
+    """
+    PPOAlgorithmCfg(**{name: value for name, value in given.items() if name in PPO_FIELDS and value is not None})
 
 
 @dataclass
@@ -170,7 +198,7 @@ class RunnerCfg(Fields):
         super().__post_init__()
         for name in ("num_envs", "num_steps_per_env", "max_iterations", "save_interval"):
             check_int(name, getattr(self, name), minimum=1)
-        check_int("seed", self.seed, minimum=0)
+        check_int("seed", self.seed, minimum=0, maximum=LARGEST_SEED)
         check_name("experiment_name", self.experiment_name, may_be_nested=True)
         check_name("run_name", self.run_name, may_be_empty=True)
         check_choice("logger", self.logger, ("tensorboard", "wandb", "neptune"))

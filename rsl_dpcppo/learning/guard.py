@@ -23,10 +23,15 @@ def guard_optimizer(optimizer: torch.optim.Optimizer) -> None:
     optimizer.register_load_state_dict_pre_hook(check_optimizer_state)
 
 
+def weights_are_finite(optimizer: torch.optim.Optimizer) -> bool:
+    """Return whether all weights that an optimizer trains are finite numbers. Waits for the device."""
+    finite = [weight.detach().isfinite().all() for group in optimizer.param_groups for weight in group["params"]]
+    return not finite or bool(torch.stack(finite).all())
+
+
 def _check_weights(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Raise unless all weights are finite. A gradient that is not shows in no loss if it came in the last step."""
-    finite = [weight.detach().isfinite().all() for group in optimizer.param_groups for weight in group["params"]]
-    if finite and not torch.stack(finite).all():
+    if not weights_are_finite(optimizer):
         raise NonFiniteError(
             "Weights are not finite after this update: a gradient was not. No checkpoint is written; the last one is "
             "from before it. A lower learning_rate or max_grad_norm often helps."

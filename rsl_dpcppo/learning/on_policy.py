@@ -13,7 +13,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from rsl_dpcppo.errors import NonFiniteError
+from rsl_dpcppo.errors import ConfigError, NonFiniteError
 from rsl_dpcppo.learning import objective
 from rsl_dpcppo.learning.batch import MiniBatch
 from rsl_dpcppo.learning.blame import blame_environment
@@ -114,9 +114,14 @@ class OnPolicyLearner:
 
         Returns:
             Losses, averaged over the mini-batches, on the device.
+
+        Raises:
+            ConfigError: If there are more mini-batches than steps.
         """
         self._pinned_buffers.restore()
-        ppo = self.host.ppo
+        ppo, num_samples = self.host.ppo, self.host.rollout.rewards.numel()
+        if ppo.num_mini_batches > num_samples:
+            raise ConfigError(f"num_mini_batches is {ppo.num_mini_batches}; a rollout has {num_samples} steps only.")
         # RSL-RL shuffles once for all epochs, so that each mini-batch needs to be gathered once only.
         batches = [self.prepare(batch) for batch in self.host.mini_batches(ppo.num_mini_batches, num_epochs=1)]
         steps = [self._gradient_step(vars(batch)) for _ in range(ppo.num_learning_epochs) for batch in batches]

@@ -78,7 +78,7 @@ class FlowFields(Fields):
         check_activation("flow_activation", self.flow_activation)
         check_int("flow_steps", self.flow_steps, minimum=1)
         check_choice("flow_solver", self.flow_solver, SOLVERS)
-        check_int("residual_frequencies", self.residual_frequencies, minimum=0)
+        check_int("residual_frequencies", self.residual_frequencies, minimum=0, maximum=16)
         check_choice("inference_policy", self.inference_policy, INFERENCE_POLICIES)
         self.inference_noise = check_noise("inference_noise", self.inference_noise)
 
