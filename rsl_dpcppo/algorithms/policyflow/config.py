@@ -35,8 +35,8 @@ class PolicyFlowFields(LearnerFields):
     """The fields that PolicyFlow adds to those of RSL-RL's PPO."""
 
     brownian_coef: float = 0.01
-    """Weight of the Brownian regulariser, which draws the flow toward the Ornstein-Uhlenbeck process's and so holds
-    modes. The authors take 0.0002 to 0.008 on robots, and 0.25 on Multi-Goal."""
+    """Weight of the Brownian regulariser, which lets the flow spread as Brownian motion does, and so holds modes. The
+    authors take 0.0002 to 0.008 on robots, and 0.25 on a task like Multi-Goal."""
 
     def __post_init__(self) -> None:
         """Check types and ranges."""
