@@ -36,7 +36,7 @@ class PolicyFlowFields(LearnerFields):
 
     brownian_coef: float = 0.01
     """Weight of the Brownian regulariser, which lets the flow spread as Brownian motion does, and so holds modes. The
-    authors take 0.0002 to 0.008 on robots, and 0.25 on a task like Multi-Goal."""
+    authors take 0.0002 to 0.008 on robots, and 0.25 on a task with several goals."""
 
     def __post_init__(self) -> None:
         """Check types and ranges."""

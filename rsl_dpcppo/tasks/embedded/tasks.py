@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import partial
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg
-from rsl_dpcppo.algorithms.policyflow.config import PolicyFlowRunnerCfg
 from rsl_dpcppo.algorithms.registry import peers
 from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPOAlgorithmCfg, PPORunnerCfg, RunnerCfg
 from rsl_dpcppo.tasks.agents import hold_modes, make_agents, to_peer
@@ -69,15 +68,11 @@ def multi_goal_ppo() -> PPORunnerCfg:
 def multi_goal_peer(name: str) -> RunnerCfg:
     """Return another algorithm on the batches of :func:`multi_goal_dpcppo`, with its paper's settings.
 
-    PolicyFlow's authors have some for such a task.
-
     Args:
         name: Name of the algorithm.
     """
     cfg = to_peer(multi_goal_dpcppo(), name)
     cfg.experiment_name = f"multi_goal_{name}"
-    if isinstance(cfg, PolicyFlowRunnerCfg):
-        cfg.algorithm.brownian_coef, cfg.algorithm.entropy_coef = 0.25, 0.001
     return cfg
 
 
