@@ -38,7 +38,7 @@ def restore_state(runner: Any, checkpoint: dict[str, Any], for_training: bool) -
 
 def log_dir(runner: Any) -> str | None:
     """Return where a runner logs, if it does."""
-    return runner.log_dir
+    return (runner.logger if hasattr(runner, "logger") else runner).log_dir  # the logger has it from 3.2 on
 
 
 def upload_model(runner: Any, path: str) -> None:
