@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rsl_dpcppo.config.checks import check_choice, check_frequencies, check_int, check_noise
-from rsl_dpcppo.config.fields import Fields, before
+from rsl_dpcppo.config.fields import Fields
 
 COMPILE_MODES = ("auto", "none", "inductor", "cudagraph")
 """How sampler and gradient steps run."""
@@ -46,7 +46,7 @@ class SampledModelFields(Fields):
     flow_time_features: int = 0
     """Number of sines and cosines in which the network sees the time, an even number; 0 for the time as it is."""
 
-    flow_frequencies: list[float] = field(default_factory=lambda: [1.0, 1000.0], metadata=before([1.0, 1000.0]))
+    flow_frequencies: list[float] = field(default_factory=lambda: [1.0, 1000.0])
     """First and last of their angular frequencies, in radians over the flow's length."""
 
     inference_noise: str = "random"

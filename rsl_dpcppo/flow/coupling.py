@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from rsl_dpcppo.flow.invertible import InvertibleFlow
 from rsl_dpcppo.flow.velocity import VelocityField
 
 
-class CouplingFlow(nn.Module):
+class CouplingFlow(InvertibleFlow):
     """Carries noise x_0 = [z, y] to a doubled action along one velocity field, each half by the other's velocity.
 
     A step from t to t + dt moves z <- z + u(y, t, s) dt, then y <- y + u(z, t, s) dt, and mixes the halves:
@@ -29,22 +30,8 @@ class CouplingFlow(nn.Module):
             num_steps: Number N of steps, dt = 1 / N.
             mix: p in (0, 1).
         """
-        super().__init__()
-        self.velocity = velocity
-        self.num_steps = num_steps
+        super().__init__(velocity, num_steps)
         self.mix = mix
-
-    def forward(self, noise: Tensor, context: Tensor) -> Tensor:
-        """Return the action: the mean of the halves that the flow carries the noise to.
-
-        Args:
-            noise: x_0. Shape: [batch, 2 * num_actions].
-            context: s. Shape: [batch, context_dim].
-
-        Returns:
-            a = (z + y) / 2. Shape: [batch, num_actions].
-        """
-        return self.action(self.transport(noise, context))
 
     def action(self, pair: Tensor) -> Tensor:
         """Return the mean of the halves. Shape: [batch, 2 * num_actions] -> [batch, num_actions]."""
@@ -95,14 +82,6 @@ class CouplingFlow(nn.Module):
             first = torch.sub(first, self.velocity(second, time, embedding), alpha=step_size)
         return torch.cat((first, second), dim=-1)
 
-    def log_prob(self, noise: Tensor) -> Tensor:
-        """Return log pi(x_1 | s) = log N(x_0; 0, I) - 2 N d log p, the density of the doubled action.
-
-        Args:
-            noise: x_0, from which x_1 was made or to which it was inverted. Shape: [batch, 2 * num_actions].
-
-        Returns:
-            Log density in nats. Shape: [batch].
-        """
-        log_volume = self.num_steps * noise.shape[-1] * math.log(self.mix)
-        return (-0.5 * noise.square() - 0.5 * math.log(2.0 * math.pi)).sum(dim=-1) - log_volume
+    def log_volume(self, num_actions: int) -> float:
+        """Return 2 N d log p: each mix scales every action of both halves by p."""
+        return 2 * self.num_steps * num_actions * math.log(self.mix)

@@ -37,4 +37,8 @@ class NoisyFlow(FlowSolver):
             a. Shape: [batch, num_actions].
         """
         start, around = noise.chunk(2, dim=-1)
-        return self.transport(start, context) + self.log_std.exp() * around
+        return self.perturbed(self.transport(start, context), around)
+
+    def perturbed(self, end: Tensor, around: Tensor) -> Tensor:
+        """Return phi + sigma e. Shape of all: [batch, num_actions]."""
+        return end + self.log_std.exp() * around

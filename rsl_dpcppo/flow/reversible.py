@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from rsl_dpcppo.flow.invertible import InvertibleFlow
 from rsl_dpcppo.flow.velocity import VelocityField
 
 
-class ReversibleFlow(nn.Module):
+class ReversibleFlow(InvertibleFlow):
     """Carries two noises, x_0 and its history x_{-1}, to an action x_N and its history x_{N-1}.
 
     A step is x_{i+1} = (1 - h) x_i + h x_{i-1} + (1 + h) u(x_i, i / N, s) / N. Given x_{i+1} and x_i it can be solved
@@ -29,22 +30,8 @@ class ReversibleFlow(nn.Module):
             num_steps: Number N of steps.
             history: h above 0, the share of x_{i-1} in a step.
         """
-        super().__init__()
-        self.velocity = velocity
-        self.num_steps = num_steps
+        super().__init__(velocity, num_steps)
         self.history = history
-
-    def forward(self, noise: Tensor, context: Tensor) -> Tensor:
-        """Return the action.
-
-        Args:
-            noise: [x_0, x_{-1}]. Shape: [batch, 2 * num_actions].
-            context: s. Shape: [batch, context_dim].
-
-        Returns:
-            x_N. Shape: [batch, num_actions].
-        """
-        return self.action(self.transport(noise, context))
 
     def action(self, pair: Tensor) -> Tensor:
         """Return x_N of [x_N, x_{N-1}]. Shape: [batch, 2 * num_actions] -> [batch, num_actions]."""
@@ -86,14 +73,6 @@ class ReversibleFlow(nn.Module):
             following, present = present, (following - (1.0 - self.history) * present - moved) / self.history
         return torch.cat((following, present), dim=-1)
 
-    def log_prob(self, noise: Tensor) -> Tensor:
-        """Return log N([x_0, x_{-1}]; 0, I) - N d log h, the density of action and history.
-
-        Args:
-            noise: What they were made from or inverted to. Shape: [batch, 2 * num_actions].
-
-        Returns:
-            Log density in nats. Shape: [batch].
-        """
-        log_volume = self.num_steps * (noise.shape[-1] // 2) * math.log(self.history)
-        return (-0.5 * noise.square() - 0.5 * math.log(2.0 * math.pi)).sum(dim=-1) - log_volume
+    def log_volume(self, num_actions: int) -> float:
+        """Return N d log h."""
+        return self.num_steps * num_actions * math.log(self.history)

@@ -25,7 +25,7 @@ class FPOModelFields(SampledModelFields):
     flow_velocity_scale: float = 0.25
     """What the network's output is multiplied with to be the velocity. FPO takes 0.25, FPO++ 1."""
 
-    action_noise_std: float = field(default=0.0, metadata=before(0.0))
+    action_noise_std: float = 0.0
     """Standard deviation of the noise that each action gets while training, in actions: FPO++ takes 0.02."""
 
     squash_actions: bool = True

@@ -18,7 +18,7 @@ class LikelihoodLearner(SampledLearner):
     """The flow's determinant is a constant, so a likelihood takes one pass backward through the flow."""
 
     policy: Any
-    """Its ``live`` flow has transport, inverse and log_prob; see :class:`~rsl_dpcppo.flow.coupling.CouplingFlow`."""
+    """Its ``live`` flow is an :class:`~rsl_dpcppo.flow.invertible.InvertibleFlow`."""
 
     def losses(self, batch: MiniBatch) -> tuple[dict[str, Tensor], Tensor]:
         """Return the terms of the objective, and the estimate E[log pi_old - log pi] of the divergence.

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from rsl_dpcppo.algorithms.genpo.config import GenPOModelFields
 from rsl_dpcppo.flow.coupling import CouplingFlow
+from rsl_dpcppo.flow.invertible import InvertibleFlow
 from rsl_dpcppo.flow.velocity import VelocityField
 from rsl_dpcppo.learning.sampled_policy import Sample, SampledPolicy
 
@@ -21,7 +22,7 @@ class GenPOPolicy(SampledPolicy):
     fields_class: ClassVar[Any] = GenPOModelFields
     stored_name = "action_pair"
 
-    def make_flow(self, velocity: VelocityField, fields: Any) -> nn.Module:
+    def make_flow(self, velocity: VelocityField, fields: Any) -> InvertibleFlow:
         """Return the flow of the doubled action."""
         return CouplingFlow(velocity, fields.flow_steps, fields.flow_mix)
 

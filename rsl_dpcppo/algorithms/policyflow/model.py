@@ -50,5 +50,4 @@ class PolicyFlowPolicy(SampledPolicy):
         """Sample actions, and the flow's ends z and phi that they were made from."""
         start, around = noise.chunk(2, dim=-1)
         end = self.live.transport(start, context)
-        actions = end + self.live.log_std.exp() * around
-        return Sample(actions, torch.cat((start, end), dim=-1), torch.zeros_like(noise[:, 0]))
+        return Sample(self.live.perturbed(end, around), torch.cat((start, end), dim=-1), torch.zeros_like(noise[:, 0]))
