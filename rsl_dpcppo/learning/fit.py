@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from rsl_dpcppo.flow.ema import update_ema
 from rsl_dpcppo.flow.matching import draw_noise_and_time, flow_matching_loss
 from rsl_dpcppo.flow.velocity import VelocityField
 from rsl_dpcppo.learning.compilation import Compiled
+from rsl_dpcppo.learning.effects import optimizer_tensors
 
 
 @dataclass
@@ -59,8 +60,12 @@ class FlowFit:
 
     def __post_init__(self) -> None:
         """Prepare the gradient step."""
-        self._loss = Compiled(flow_matching_loss, self.compile if self.compile == "inductor" else "none")
-        self._step = Compiled(self.gradient_step, self.compile if self.compile == "cudagraph" else "none")
+        self._loss = Compiled(
+            flow_matching_loss,
+            self.compile if self.compile == "inductor" else "none",
+            lambda: {"the flow's weights": list(self.velocity.parameters())},
+        )
+        self._step = Compiled(self.gradient_step, self.compile if self.compile == "cudagraph" else "none", self._state)
 
     def fit(self, context: Tensor, target: Tensor, noise: Tensor | None = None) -> FitReport:
         """Do the epochs.
@@ -125,6 +130,14 @@ class FlowFit:
         if self.ema_velocity is not None:
             update_ema(self.ema_velocity, self.velocity, self.ema_decay)
         return loss.detach()
+
+    def _state(self) -> Mapping[str, Sequence[Tensor]]:
+        """Return what a gradient step changes."""
+        return {
+            "the flow's weights": list(self.velocity.parameters()),
+            "the averaged weights": list(self.ema_velocity.parameters()) if self.ema_velocity is not None else [],
+            **optimizer_tensors(self.optimizer),
+        }
 
     def forget_recorded_steps(self) -> None:
         """Record the gradient step anew: to be called after the optimizer has loaded a state."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -19,6 +20,7 @@ from rsl_dpcppo.learning.batch import MiniBatch
 from rsl_dpcppo.learning.blame import blame_environment
 from rsl_dpcppo.learning.clock import Stopwatch
 from rsl_dpcppo.learning.compilation import Compiled, PinnedBuffers, resolve_mode
+from rsl_dpcppo.learning.effects import optimizer_tensors
 from rsl_dpcppo.learning.host import Host
 from rsl_dpcppo.learning.policy import FlowPolicy
 from rsl_dpcppo.learning.random_state import RandomState
@@ -63,7 +65,9 @@ class OnPolicyLearner:
         self.clock = Stopwatch(host.device)
         self.mode = self._compile_mode()
         self.policy.compile(self.mode)
-        self._gradient_step = Compiled(self.gradient_step, self.mode if self.mode == "cudagraph" else "none")
+        self._gradient_step = Compiled(
+            self.gradient_step, self.mode if self.mode == "cudagraph" else "none", self._changed_by_a_step
+        )
         self._pinned_buffers = PinnedBuffers(*host.networks())
 
     def make_optimizer(self, kind: type[torch.optim.Optimizer]) -> torch.optim.Optimizer:
@@ -198,6 +202,15 @@ class OnPolicyLearner:
         self.optimizer.step()
         if rnd_loss is not None:
             self.host.rnd_optimizer.step()
+
+    def _changed_by_a_step(self) -> Mapping[str, Sequence[Tensor]]:
+        """Return the tensors that a gradient step changes."""
+        weights = [x for network in self.host.networks() for x in (*network.parameters(), *network.buffers())]
+        return {
+            "the weights": weights,
+            **optimizer_tensors(self.optimizer),
+            "the step size": [self.step_size.tensor],
+        }
 
     def average_across_ranks(self, tensors: list[Tensor]) -> None:
         """Replace each tensor by its mean over all processes, if there are several."""

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import copy
+import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,12 @@ import torch
 from agents import agent_dict, flat_parameters, make_runner, small_agent, small_peer
 from recorded_graph import RecordedGraph
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from rsl_dpcppo.algorithms.registry import peers
 from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.learning import compilation, on_policy
-from rsl_dpcppo.learning.compilation import Compiled, resolve_mode
+from rsl_dpcppo.learning.compilation import PROOF_CALLS, Compiled, resolve_mode
 from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalEnv
 
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -162,21 +165,114 @@ def test_graphs_without_a_gpu_are_announced() -> None:
     runner.learn(1)
 
 
-def test_failure_warns_once_and_the_plain_function_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken:
-        def __init__(self, function: Any) -> None:
-            pass
+class FailsAtOnce(RecordedGraph):
+    def __call__(self, *args: Any) -> Any:
+        raise RuntimeError("no such thing here\nmore of it")
 
+
+class FailsInTheMiddle(RecordedGraph):
+    """After it has changed something."""
+
+    def __call__(self, *args: Any) -> Any:
+        super().__call__(*args)
+        raise RuntimeError("out of memory")
+
+
+class KeepsItsInputs(RecordedGraph):
+    def __call__(self, *args: Any) -> Any:
+        return super().__call__(*(self.inputs if self.calls > 2 and len(self.inputs) == len(args) else args))
+
+
+class RecordsOnly(RecordedGraph):
+    """Its replays change nothing, and return what the recording did."""
+
+    def __call__(self, *args: Any) -> Any:
+        return super().__call__(*args) if self.calls < 2 else self.outputs
+
+
+class KeepsItsRandomNumbers(RecordedGraph):
+    def __call__(self, *args: Any) -> Any:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return super().__call__(*args)
+
+
+class IsNotANumber(RecordedGraph):
+    def __call__(self, *args: Any) -> Any:
+        return tree_map(lambda x: torch.full_like(x, torch.nan), super().__call__(*args))
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.parametrize(
+    ("graph", "functions", "reason"),
+    [
+        (FailsAtOnce, {"draw", "gradient_step"}, "RuntimeError: no such thing here$"),
+        (FailsInTheMiddle, {"draw", "gradient_step"}, "RuntimeError: out of memory$"),
+        (KeepsItsInputs, {"draw", "gradient_step"}, "differs from the plain path"),
+        (RecordsOnly, {"draw", "gradient_step"}, "differs from the plain path"),
+        (KeepsItsRandomNumbers, {"gradient_step"}, "the optimizer's exp_avg by"),
+        (IsNotANumber, {"draw", "gradient_step"}, "its result.* by inf times its size"),
+    ],
+)
+def test_what_differs_from_the_plain_path_is_found_out_and_leaves_no_trace(
+    graph: type[RecordedGraph], functions: set[str], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compilation, "CudaGraphModule", graph)
+    runner = build("cudagraph")
+    with pytest.warns(RuntimeWarning) as record:
+        runner.learn(5)
+    sentence = re.compile(r"compile = 'cudagraph' does not work here for \w+\.(\w+), (.*)")
+    found = [sentence.search(str(warning.message)) for warning in record]
+    assert {match.group(1) for match in found if match} == functions
+    assert all(match and re.search(reason, match.group(2)) for match in found)
+    assert len(found) == len({str(w.message).split(",")[0] for w in record}), "each function warns once"
+    for expected, value in zip(learner_state(train(5, "none")), learner_state(runner), strict=True):
+        assert torch.equal(value, expected)
+
+
+def wrong_value(result: Tensor) -> Tensor:
+    return 1.2 * result
+
+
+def wrong_gradient(result: Tensor) -> Tensor:
+    return result + 0.2 * (result - result.detach())
+
+
+@pytest.mark.parametrize(
+    ("mistake", "functions"),
+    [(wrong_value, {"draw", "flow_matching_loss"}), (wrong_gradient, {"flow_matching_loss"})],
+)
+def test_compiled_code_that_differs_is_found_out_and_leaves_no_trace(
+    mistake: Callable[[Tensor], Tensor], functions: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compilation, "_compile", lambda function: lambda *args: tree_map(mistake, function(*args)))
+    runner = build("inductor")
+    with pytest.warns(RuntimeWarning, match="compile = 'inductor' does not work here") as record:
+        runner.learn(3)
+    assert {str(w.message).split(" for ")[1].split(",")[0].split(".")[-1] for w in record} == functions
+    for expected, value in zip(learner_state(train(3, "none")), learner_state(runner), strict=True):
+        assert torch.equal(value, expected)
+
+
+def test_failure_after_the_proof_warns_once_and_the_plain_function_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    class FailsLate(RecordedGraph):
         def __call__(self, *args: Any) -> Any:
-            raise RuntimeError("no such thing here\nmore of it")
+            if self.calls > PROOF_CALLS + 1:
+                raise RuntimeError("no such thing here\nmore of it")
+            return super().__call__(*args)
 
-    monkeypatch.setattr(compilation, "CudaGraphModule", Broken)
+    monkeypatch.setattr(compilation, "CudaGraphModule", FailsLate)
     double = Compiled(lambda x: 2.0 * x, "cudagraph")
-    with pytest.warns(RuntimeWarning, match=r"compile = 'cudagraph' does not work here.*no such thing here$"):
-        assert double(torch.ones(1)).item() == 2.0
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert double(torch.ones(1)).item() == 2.0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert [double(torch.full((1,), float(i))).item() for i in range(12)] == [2.0 * i for i in range(12)]
+    assert [str(w.message).splitlines() for w in caught] == [
+        [
+            "compile = 'cudagraph' does not work here for "
+            "test_failure_after_the_proof_warns_once_and_the_plain_function_takes_over.<locals>.<lambda>, and the "
+            "plain path takes over. RuntimeError: no such thing here"
+        ]
+    ]
 
 
 @pytest.mark.usefixtures("recorded")
