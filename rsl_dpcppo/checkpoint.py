@@ -19,9 +19,6 @@ from rsl_dpcppo.errors import CheckpointError, MissingCheckpointError
 WEIGHTS = ("model_state_dict", "actor_state_dict", "critic_state_dict", "rnd_state_dict")
 """Sections that hold weights."""
 
-STANDARD_DEVIATIONS = ("std", "distribution.std_param")
-"""What RSL-RL 3.x and 5.x call the standard deviation where it is no logarithm."""
-
 MOST_ITERATIONS = 10**9
 """More than any run has."""
 
@@ -116,12 +113,11 @@ def _check_contents(checkpoint: dict[str, Any], path: Path) -> None:
 
 
 def _check_weights(state: dict[str, Any], section: str, path: Path) -> None:
-    """Check that all weights are finite, and standard deviations above zero."""
+    """Check that all weights are finite."""
     for name, weight in state.items():
-        if not isinstance(weight, torch.Tensor) or not weight.isfinite().all():
+        is_plain = isinstance(weight, torch.Tensor) and weight.layout is torch.strided
+        if not is_plain or not weight.isfinite().all():
             raise CheckpointError(f"'{path}' holds values in {section}, '{name}', that are not finite numbers.")
-        if name in STANDARD_DEVIATIONS and (weight <= 0.0).any():
-            raise CheckpointError(f"'{path}' holds a standard deviation '{name}' that is not above 0.")
 
 
 def check_types(saved: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> None:

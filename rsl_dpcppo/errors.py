@@ -25,6 +25,10 @@ class ExportError(RuntimeError):
     """An exported policy does not act as the live one."""
 
 
+class EnvError(ValueError):
+    """An environment gives what RSL-RL cannot take."""
+
+
 class LaunchError(RuntimeError):
     """A host that launches itself cannot be launched here."""
 

@@ -71,6 +71,9 @@ class Generation(Protocol):
     def restore_state(self, runner: Any, checkpoint: dict[str, Any], for_training: bool) -> None:
         """Load what :meth:`collect_state` returned; without the optimizers unless for training."""
 
+    def unclamped_std(self, runner: Any) -> Tensor | None:
+        """Return the standard deviation of the Gaussian, if it is a parameter that RSL-RL lets fall below zero."""
+
     def log_dir(self, runner: Any) -> str | None:
         """Return where a runner logs, if it does."""
 

@@ -18,6 +18,7 @@ from rsl_dpcppo.bridge.installed import generation
 from rsl_dpcppo.bridge.models import split_fields
 from rsl_dpcppo.config.ppo import check_ppo_fields
 from rsl_dpcppo.errors import ConfigError, check_fields
+from rsl_dpcppo.learning.environment import check_step
 from rsl_dpcppo.learning.on_policy import OnPolicyLearner
 
 
@@ -114,6 +115,16 @@ class FlowPPO(PPO):
         observations[policy.stored_name] = policy.stored
         self.transition.observations = observations
         return actions
+
+    def process_env_step(self, obs: TensorDict, rewards: Tensor, dones: Tensor, extras: dict[str, Any]) -> None:
+        """Record a step of the environment, after a look at its form.
+
+        Raises:
+            EnvError: If it is not what RSL-RL takes.
+        """
+        check_step((obs, rewards, dones, extras), self.storage)
+        self.learner.last_observations = obs
+        super().process_env_step(obs, rewards, dones, extras)
 
     def update(self) -> dict[str, float]:
         """Learn from the rollout; see :meth:`~rsl_dpcppo.learning.on_policy.OnPolicyLearner.update`."""

@@ -5,19 +5,42 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import re
 import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rsl_rl.runners import OnPolicyRunner
+from torch import Tensor
 
 from rsl_dpcppo.bridge.action_space import check_action_space
 from rsl_dpcppo.bridge.installed import generation
 from rsl_dpcppo.bridge.ppo import FlowPPO
 from rsl_dpcppo.bridge.stopping import StopRequest
 from rsl_dpcppo.checkpoint import WEIGHTS, check_types, read_checkpoint, write_checkpoint
-from rsl_dpcppo.errors import CheckpointError, NonFiniteError, StoppedError
+from rsl_dpcppo.errors import CheckpointError, EnvError, NonFiniteError, StoppedError
+from rsl_dpcppo.learning.environment import blame_dones, blame_rollout, blame_step, check_step
 from rsl_dpcppo.learning.guard import guard_optimizer, weights_are_finite
+
+
+@contextlib.contextmanager
+def replaced(owner: Any, name: str, method: Callable[..., Any]) -> Iterator[None]:
+    """Put a function in the place of an object's method for a while."""
+    before = vars(owner).get(name)
+    setattr(owner, name, method)
+    try:
+        yield
+    finally:
+        if before is None:
+            delattr(owner, name)  # the class's is found again
+        else:
+            setattr(owner, name, before)
+
+
+STD_IS_SPENT = "A standard deviation is not above 0; std_type 'log' keeps it there."
 
 
 class _BetweenIterationsError(Exception):
@@ -43,9 +66,12 @@ class Runner(OnPolicyRunner):
 
         Raises:
             StoppedError: After such a signal.
-            NonFiniteError: If the environment gives what is not a number.
+            EnvError: If the environment gives what RSL-RL cannot take.
+            NonFiniteError: If the environment gives what is not a number, or weights are none.
         """
-        act, steps, done = self.alg.act, self.cfg["num_steps_per_env"], 0
+        act, step, update = self.alg.act, self.env.step, self.alg.update
+        steps, done = self.cfg["num_steps_per_env"], 0
+        given: Any = None
 
         def act_unless_asked_to_stop(obs: Any) -> Any:
             nonlocal done
@@ -54,21 +80,48 @@ class Runner(OnPolicyRunner):
             done += 1
             return act(obs)
 
-        with StopRequest() as request:
-            self.alg.act = act_unless_asked_to_stop
+        def checked_step(actions: Tensor) -> Any:
+            nonlocal given
+            given = step(actions)
+            check_step(given, self.alg.storage)
+            return given
+
+        def checked_update() -> dict[str, float]:
+            if isinstance(self.alg, FlowPPO):  # whose learner looks itself
+                return update()
+            if reason := blame_dones(self.alg.storage):
+                raise EnvError(reason)
+            losses = update()
+            if not all(map(math.isfinite, losses.values())):
+                reason = blame_rollout(self.alg.storage, given[0]) or f"Not finite in this update: {losses}."
+                raise NonFiniteError(f"{reason} Training stops; the last checkpoint is from before it.")
+            return losses
+
+        with (
+            StopRequest() as request,
+            replaced(self.alg, "act", act_unless_asked_to_stop),
+            replaced(self.env, "step", checked_step),
+            replaced(self.alg, "update", checked_update),
+        ):
             try:
                 super().learn(num_learning_iterations, init_at_random_ep_len)
             except _BetweenIterationsError:
                 pass
+            except EnvError:
+                raise
             except (ValueError, RuntimeError) as error:
                 # RSL-RL 5.x finds it in what the environment gives; else torch does in what spoiled weights make of it.
-                if "contain NaN" not in str(error) and weights_are_finite(self.alg.optimizer):
+                if re.search("contains? NaN", str(error)):
+                    observations, rewards, dones, _ = given
+                    reason = blame_step(observations, {"reward": rewards, "done": dones}, (done - 1) % steps)
+                elif not weights_are_finite(self.alg.optimizer):
+                    reason = blame_rollout(self.alg.storage, given[0])
+                elif self._std_is_spent():
+                    reason = STD_IS_SPENT
+                else:
                     raise
-                raise NonFiniteError(
-                    f"{str(error).splitlines()[0]:.300} Training stops; the last checkpoint is from before it."
-                ) from None
-            finally:
-                del self.alg.act  # the method is found again
+                reason = reason or str(error).splitlines()[0][:300]
+                raise NonFiniteError(f"{reason} Training stops; the last checkpoint is from before it.") from None
         if request.signal is not None:
             self._end_early(request.signal, done >= steps)
 
@@ -82,8 +135,15 @@ class Runner(OnPolicyRunner):
             self.save(str(path))
         raise StoppedError(signal, f"{signal.name}: stopped. Saved: {path}. Continue with --resume.")
 
+    def _std_is_spent(self) -> bool:
+        """Return whether a standard deviation has fallen to zero, where RSL-RL does not clamp it and fails to act."""
+        std = generation.unclamped_std(self)
+        return std is not None and bool((std <= 0.0).any())
+
     def save(self, path: str, infos: dict[str, Any] | None = None) -> None:
         """Write a checkpoint."""
+        if self._std_is_spent():
+            raise NonFiniteError(f"{STD_IS_SPENT} No checkpoint is written; the last one is from before it.")
         checkpoint = {**generation.collect_state(self), "iter": self.current_learning_iteration, "infos": infos}
         if hasattr(self.env, "state_dict"):
             checkpoint["env_state_dict"] = self.env.state_dict()
@@ -116,6 +176,8 @@ class Runner(OnPolicyRunner):
             raise CheckpointError(
                 f"'{path}' does not fit this agent: it was written by another one, or with other networks. ({error})"
             ) from None
+        if self._std_is_spent():
+            raise CheckpointError(f"'{path}': {STD_IS_SPENT}")
         if for_training:
             # The next one: RSL-RL would give it the number of the last one before, and the curves would not join.
             self.current_learning_iteration = checkpoint["iter"] + 1

@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
 from rsl_dpcppo import __version__
-from rsl_dpcppo.errors import CheckpointError, ConfigError, ExportError, LaunchError, NonFiniteError, StoppedError
+from rsl_dpcppo.errors import (
+    CheckpointError,
+    ConfigError,
+    EnvError,
+    ExportError,
+    LaunchError,
+    NonFiniteError,
+    StoppedError,
+)
 
 COMMANDS = {
     "train": "train an agent",
@@ -33,8 +42,11 @@ the latter two raise LaunchError where the host is missing."""
 DIVERGED = 3
 """Exit status of a run that was stopped because a loss became infinite or not a number."""
 
+USER_ERRORS = (ConfigError, CheckpointError, EnvError, ExportError, LaunchError, NonFiniteError)
+"""Errors that a user can mend: their message is all that is shown."""
+
 STATUS = {NonFiniteError: DIVERGED, LaunchError: 1}
-"""Exit statuses of errors that a user can mend; 2 for the others."""
+"""Exit statuses of these; 2 for the others."""
 
 
 def main() -> None:
@@ -69,7 +81,7 @@ def run(command: str) -> int:
                     return 0
         name = command.replace("-", "_")
         getattr(import_module(f"rsl_dpcppo.cli.{name}"), name)(arguments)
-    except (ConfigError, CheckpointError, ExportError, LaunchError, NonFiniteError) as error:
+    except USER_ERRORS as error:
         print(f"Error: {error}", file=sys.stderr)
         return STATUS.get(type(error), 2)
     except StoppedError as error:
@@ -80,6 +92,11 @@ def run(command: str) -> int:
         return 1
     except OSError as error:  # the disk is full, or a file is in the way
         print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not re.search("out of memory|allocate memory", str(error)):
+            raise
+        print(f"Error: out of memory; a smaller --num_envs needs less. {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted. Continue from the last checkpoint with --resume.", file=sys.stderr)

@@ -39,6 +39,8 @@ class Rollout(Protocol):
     """Observation groups, and what the policy stored beside them."""
     rewards: Tensor
     """What the environment gave, with RSL-RL's additions."""
+    dones: Tensor
+    """1 where an episode ended, as whole numbers."""
     values: Tensor
     """V(s) while it was collected."""
     returns: Tensor

@@ -14,13 +14,14 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from rsl_dpcppo.errors import ConfigError, NonFiniteError
+from rsl_dpcppo.errors import ConfigError, EnvError, NonFiniteError
 from rsl_dpcppo.learning import objective
 from rsl_dpcppo.learning.batch import MiniBatch
-from rsl_dpcppo.learning.blame import blame_environment
 from rsl_dpcppo.learning.clock import Stopwatch
 from rsl_dpcppo.learning.compilation import Compiled, PinnedBuffers, resolve_mode
 from rsl_dpcppo.learning.effects import optimizer_tensors
+from rsl_dpcppo.learning.environment import blame_dones, blame_rollout
+from rsl_dpcppo.learning.guard import guard_optimizer
 from rsl_dpcppo.learning.host import Host
 from rsl_dpcppo.learning.policy import FlowPolicy
 from rsl_dpcppo.learning.random_state import RandomState
@@ -43,6 +44,8 @@ class OnPolicyLearner:
 
     cfg: Any
     policy: Any
+    last_observations: TensorDict
+    """Observations after the rollout's last step."""
 
     def __init__(self, host: Host, cfg: Any) -> None:
         """Make the optimizer, and let the policy draw its actions as ``compile`` says.
@@ -59,6 +62,8 @@ class OnPolicyLearner:
         # An optimizer of our own: PPO's would hold all weights, and its adaptive rate would drive them.
         self.step_size = StepSize(host.ppo.learning_rate, host.device)
         self.optimizer = self.make_optimizer(host.optimizer_class)
+        if host.rnd is not None:
+            guard_optimizer(host.rnd_optimizer)
         self.random_state = RandomState(host.device)
         save_with_optimizer(self)
         self.symmetry = host.symmetry()
@@ -86,12 +91,17 @@ class OnPolicyLearner:
 
         Raises:
             NonFiniteError: If a loss is infinite or not a number. No checkpoint is written after it.
+            EnvError: If the environment gave a done that is neither 0 nor 1.
         """
         report, figures = self.learn()
-        losses = dict(zip(report, torch.stack(list(report.values())).tolist(), strict=True))
+        rollout = self.host.rollout
+        *values, largest_done = torch.stack([*report.values(), rollout.dones.max().float()]).tolist()
+        if largest_done > 1.0:
+            raise EnvError(blame_dones(rollout))
+        losses = dict(zip(report, values, strict=True))
         wrong = [name for name, value in losses.items() if not math.isfinite(value)]
         if wrong:
-            reason = blame_environment(self.host.rollout, self.policy.stored_name) or (
+            reason = blame_rollout(rollout, self.last_observations, self.policy.stored_name) or (
                 "A lower learning_rate or entropy_coef often helps, and for a Gaussian kernel std_type 'log'."
             )
             raise NonFiniteError(
@@ -99,7 +109,7 @@ class OnPolicyLearner:
                 f"it. {reason}"
             )
         self.host.update_normalizers()
-        self.host.rollout.clear()
+        rollout.clear()
         if self._adapts_step_size:
             self.step_size.read()
         return {

@@ -34,7 +34,11 @@ class RandomState:
         """
         for name, now in self.state_dict().items():
             loaded = now if state is None else state.get(name, now)
-            if not isinstance(loaded, Tensor) or (loaded.shape, loaded.dtype) != (now.shape, now.dtype):
+            if not isinstance(loaded, Tensor) or (loaded.shape, loaded.dtype, loaded.layout) != (
+                now.shape,
+                now.dtype,
+                now.layout,
+            ):
                 raise CheckpointError(f"The checkpoint's random state '{name}' is no state of torch's generators.")
         self._loaded = state
 

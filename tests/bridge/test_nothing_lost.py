@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from rsl_rl.runners import OnPolicyRunner
 from tensordict import TensorDict
 from torch import Tensor
 
+from rsl_dpcppo.bridge.installed import generation
 from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.bridge.version import GENERATION
-from rsl_dpcppo.errors import CheckpointError, ConfigError, NonFiniteError
-from rsl_dpcppo.learning.blame import blame_environment
+from rsl_dpcppo.errors import CheckpointError, ConfigError, EnvError, NonFiniteError
+from rsl_dpcppo.learning.environment import blame_rollout
 from rsl_dpcppo.tasks.agents import to_ppo
 
 AGENTS = ["dpcppo", "dpcppo_fold", "fpo", "ppo"]
@@ -51,6 +53,21 @@ def test_weights_that_are_not_finite_are_not_saved(name: str, kind: type[OnPolic
     with pytest.raises(NonFiniteError, match="Weights are not finite"):
         runner.save(str(tmp_path / "model.pt"))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["dpcppo", "ppo"])
+def test_a_standard_deviation_that_is_spent_is_neither_saved_nor_loaded(name: str, tmp_path: Path) -> None:
+    path, checkpoint = saved(tmp_path, name)
+    runner = make(name)
+    if generation.unclamped_std(runner) is None:
+        pytest.skip("RSL-RL keeps it above 0")
+    section = "model_state_dict" if GENERATION == 3 else "actor_state_dict"
+    checkpoint[section]["std" if GENERATION == 3 else "distribution.std_param"][1] = -0.5
+    torch.save(checkpoint, path)
+    with pytest.raises(CheckpointError, match="A standard deviation is not above 0"):
+        runner.load(str(path))
+    with pytest.raises(NonFiniteError, match="A standard deviation is not above 0"):
+        runner.save(str(path))
 
 
 def first_moment(checkpoint: dict[str, Any]) -> dict[str, Any]:
@@ -154,16 +171,105 @@ def test_what_is_no_number_is_said_to_be_the_environments(name: str) -> None:
         make(name, env=Poisoned(float("nan"))).learn(2)
 
 
+@pytest.mark.parametrize("name", ["dpcppo", "ppo"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_our_runner_blames_the_environment_whatever_the_algorithm(name: str, value: float) -> None:
+    """RSL-RL before 5.x has no look at it: there the update's error names the first step that it finds."""
+    with pytest.raises(NonFiniteError) as error:
+        make(name, env=Poisoned(value)).learn(2)
+    assert f"gave {value:g} as reward, in environment 17 at step 2 of the rollout" in str(error.value)
+
+
+class Malformed(Bandit):
+    """What it gives is changed by a function."""
+
+    def __init__(self, change: Callable[..., Any]) -> None:
+        super().__init__()
+        self.change = change
+
+    def step(self, actions: Tensor) -> Any:
+        return self.change(*super().step(actions))
+
+
+MALFORMED: dict[str, Callable[..., Any]] = {
+    r"gave 3 results; it must be \(observations, rewards, dones, extras\)": lambda o, r, d, e: (o, r, d),
+    r"gave list; it must be \(observations": lambda o, r, d, e: [o, r, d, e],
+    "gave a torch.float32 tensor of shape .* as observations; it must be a TensorDict": lambda o, r, d, e: (
+        o["policy"],
+        r,
+        d,
+        e,
+    ),
+    "gave dict as observations": lambda o, r, d, e: (dict(o.items()), r, d, e),
+    "gave NoneType as extras": lambda o, r, d, e: (o, r, d, None),
+    "gave numpy.ndarray as rewards": lambda o, r, d, e: (o, r.numpy(), d, e),
+    r"gave a torch.float32 tensor of shape \[\] as rewards; it must be .* of shape \[64\]": lambda o, r, d, e: (
+        o,
+        r.mean(),
+        d,
+        e,
+    ),
+    r"float32 tensor of shape \[64, 1\] as rewards": lambda o, r, d, e: (o, r[:, None], d, e),
+    r"float32 tensor of shape \[63\] as rewards": lambda o, r, d, e: (o, r[1:], d, e),
+    "int64 tensor .* as rewards; it must be a tensor of floating-point": lambda o, r, d, e: (o, r.long(), d, e),
+    "complex64 tensor .* as rewards": lambda o, r, d, e: (o, r.to(torch.complex64), d, e),
+    r"tensor of shape \[1\] as dones": lambda o, r, d, e: (o, r, d[:1], e),
+    r"tensor of shape \[64, 1\] as extras\['time_outs'\]": lambda o, r, d, e: (o, r, d, {"time_outs": d[:, None]}),
+    r"shape \[64, 2\] as observation group 'policy'; it must be .* of shape \[64, 3\]": lambda o, r, d, e: (
+        TensorDict({"policy": o["policy"][:, :2]}, batch_size=64),
+        r,
+        d,
+        e,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ["dpcppo", "ppo"])
+@pytest.mark.parametrize("message", MALFORMED)
+def test_what_rsl_rl_cannot_take_is_named(name: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(EnvError, match=message):
+        make(name, env=Malformed(MALFORMED[message])).learn(1)
+
+
+def test_a_wrong_shape_is_named_under_rsl_rls_runner_too() -> None:
+    runner = make("dpcppo", OnPolicyRunner, Malformed(lambda o, r, d, e: (o, r.mean(), d, e)))
+    with pytest.raises(EnvError, match="as rewards"):
+        runner.learn(1)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("dpcppo", Runner), ("dpcppo", OnPolicyRunner), ("ppo", Runner)])
+def test_a_done_of_two_ends_the_training_before_it_is_saved(name: str, kind: type[OnPolicyRunner]) -> None:
+    def change(o: Any, r: Any, d: Any, e: Any) -> Any:
+        d[9] = 2
+        return o, r, d, e
+
+    runner = make(name, kind, Malformed(change))
+    with pytest.raises(EnvError, match="gave 2 as done, in environment 9 at step 0 of the rollout; it is 0 or 1"):
+        runner.learn(1)
+    assert not list(Path(generation.log_dir(runner)).glob("model_*.pt"))
+
+
+def test_the_environment_is_left_as_it_was() -> None:
+    runner = make("dpcppo")
+    runner.learn(1)
+    assert not {"step"} & set(vars(runner.env))
+    assert not {"act", "update"} & set(vars(runner.alg))
+
+
 def test_an_observation_is_blamed_by_group_step_and_environment() -> None:
     runner = make("dpcppo")
     runner.learn(1)
     storage = runner.alg.storage
-    assert blame_environment(storage, "base_action") == ""
+    last = runner.env.get_observations()
+    assert blame_rollout(storage, last, "base_action") == ""
     storage.observations["base_action"][0, 0, 0] = float("nan")  # the policy's own
-    assert blame_environment(storage, "base_action") == ""
+    assert blame_rollout(storage, last, "base_action") == ""
+    last["policy"][3, 1] = torch.inf
+    expected = "The environment gave inf as observation group 'policy', in environment 3 at step 8 of the rollout."
+    assert blame_rollout(storage, last, "base_action") == expected
     storage.observations["policy"][5, 11, 2] = -2e20
     expected = "The environment gave -2e+20 as observation group 'policy', in environment 11 at step 5 of the rollout."
-    assert blame_environment(storage, "base_action") == expected
+    assert blame_rollout(storage, last, "base_action") == expected
 
 
 @pytest.mark.parametrize(

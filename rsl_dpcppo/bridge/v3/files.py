@@ -36,6 +36,11 @@ def restore_state(runner: Any, checkpoint: dict[str, Any], for_training: bool) -
             alg.rnd_optimizer.load_state_dict(checkpoint["rnd_optimizer_state_dict"])
 
 
+def unclamped_std(runner: Any) -> Tensor | None:
+    """Return the standard deviation, if it is a parameter: it may fall below zero, and acting fails then."""
+    return getattr(runner.alg.policy, "std", None)
+
+
 def log_dir(runner: Any) -> str | None:
     """Return where a runner logs, if it does."""
     return (runner.logger if hasattr(runner, "logger") else runner).log_dir  # the logger has it from 3.2 on

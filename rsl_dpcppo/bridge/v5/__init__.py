@@ -11,7 +11,15 @@ from __future__ import annotations
 from typing import Any
 
 from rsl_dpcppo.bridge.v5.agent import MODEL_SECTION, STOCK_MODEL, model_names, to_rsl_rl
-from rsl_dpcppo.bridge.v5.files import collect_state, log_dir, policy_state, rebuild_model, restore_state, upload_model
+from rsl_dpcppo.bridge.v5.files import (
+    collect_state,
+    log_dir,
+    policy_state,
+    rebuild_model,
+    restore_state,
+    unclamped_std,
+    upload_model,
+)
 from rsl_dpcppo.bridge.v5.host import find_model, make_host
 from rsl_dpcppo.learning.policy import FlowPolicy
 
@@ -28,6 +36,7 @@ __all__ = [
     "rebuild_model",
     "restore_state",
     "to_rsl_rl",
+    "unclamped_std",
     "upload_model",
 ]
 

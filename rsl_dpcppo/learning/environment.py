@@ -1,0 +1,117 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What an environment gives: whether it has the form that RSL-RL takes, and which numbers no learner can take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from rsl_dpcppo.errors import EnvError
+from rsl_dpcppo.learning.host import Rollout
+
+LARGEST = 1e15
+"""Largest output that a sum of squares over a rollout still holds in single precision."""
+
+
+def check_step(given: Any, rollout: Rollout) -> None:
+    """Refuse what RSL-RL's storage would stumble over, or would silently repeat for all environments.
+
+    Looks at types and shapes alone, without waiting for the device.
+
+    Args:
+        given: What the environment's ``step`` returned.
+        rollout: The storage that it is for.
+
+    Raises:
+        EnvError: Names the output, its type or shape, and what it has to be.
+    """
+    if not isinstance(given, tuple) or len(given) != 4:
+        what = f"{len(given)} results" if isinstance(given, tuple) else _describe(given)
+        raise EnvError(f"The environment's step() gave {what}; it must be (observations, rewards, dones, extras).")
+    observations, rewards, dones, extras = given
+    if not isinstance(observations, TensorDict):
+        raise EnvError(f"The environment gave {_describe(observations)} as observations; it must be a TensorDict.")
+    if not isinstance(extras, dict):
+        raise EnvError(f"The environment gave {_describe(extras)} as extras; it must be a dict.")
+    num_envs = rollout.rewards.shape[1]
+    for name, expected in rollout.observations.items():
+        if name in observations:
+            _check(f"observation group '{name}'", observations[name], expected.shape[1:])
+    _check("rewards", rewards, (num_envs,), needs_fractions=True)
+    _check("dones", dones, (num_envs,))
+    if "time_outs" in extras:
+        _check("extras['time_outs']", extras["time_outs"], (num_envs,))
+
+
+def _check(name: str, value: Any, shape: tuple[int, ...], needs_fractions: bool = False) -> None:
+    """Raise unless a value is a tensor of real numbers of this shape."""
+    kind = "floating-point numbers" if needs_fractions else "real numbers"
+    if (
+        not isinstance(value, Tensor)
+        or value.shape != shape
+        or value.is_complex()
+        or (needs_fractions and not value.is_floating_point())
+    ):
+        raise EnvError(
+            f"The environment gave {_describe(value)} as {name}; it must be a tensor of {kind} of shape {list(shape)}."
+        )
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a {value.dtype} tensor of shape {list(value.shape)}"
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+
+
+def blame_rollout(rollout: Rollout, last_observations: TensorDict, stored_name: str = "") -> str:
+    """Say which output of a rollout is the first that is not finite, or absurdly large; "" if none is.
+
+    Args:
+        rollout: The rollout.
+        last_observations: Observations after its last step, of which its last returns are made.
+        stored_name: What the policy stored beside the observations, which is not the environment's.
+    """
+    groups = {name: values for name, values in rollout.observations.items() if name != stored_name}
+    return _blame({"reward": rollout.rewards, **_named(groups)}, 0) or blame_step(
+        last_observations, {}, len(rollout.rewards)
+    )
+
+
+def blame_step(observations: TensorDict, others: Mapping[str, Tensor], step: int) -> str:
+    """Say the same of one step's observations and other outputs, by name."""
+    outputs = {**others, **_named(dict(observations.items()))}
+    return _blame({name: values[None] for name, values in outputs.items()}, step)
+
+
+def blame_dones(rollout: Rollout) -> str:
+    """Say where a rollout has a done above 1, with which returns would go on with the wrong sign; "" for nowhere."""
+    wrong = (rollout.dones > 1).nonzero()
+    if len(wrong) == 0:
+        return ""
+    step, env = wrong[0, :2].tolist()
+    value = rollout.dones[step, env].item()
+    return f"The environment gave {value:g} as done, in environment {env} at step {step} of the rollout; it is 0 or 1."
+
+
+def _named(groups: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {f"observation group '{name}'": values for name, values in groups.items()}
+
+
+def _blame(outputs: Mapping[str, Tensor], first_step: int) -> str:
+    """Look through outputs. Shape: [num_steps, num_envs, ...]."""
+    for name, values in outputs.items():
+        wrong = torch.nonzero(~(values.abs() <= LARGEST))
+        if len(wrong) > 0:
+            step, env = wrong[0, :2].tolist()
+            value = values[tuple(wrong[0])].item()
+            return (
+                f"The environment gave {value:g} as {name}, in environment {env} at step {first_step + step} of the "
+                "rollout."
+            )
+    return ""
