@@ -16,7 +16,7 @@ from rsl_dpcppo.bridge.rebuild import build_model
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
 from rsl_dpcppo.checkpoint import read_checkpoint
 from rsl_dpcppo.cli.arguments import add_inference_arguments, add_run_arguments, make_parser, parse
-from rsl_dpcppo.cli.run_cfg import is_rsl_rl_agent, load_agent, load_rsl_rl_agent, override
+from rsl_dpcppo.cli.run_cfg import check_task, is_rsl_rl_agent, load_agent, load_rsl_rl_agent, override
 from rsl_dpcppo.cli.runs import find
 from rsl_dpcppo.config import PPORunnerCfg
 from rsl_dpcppo.errors import CheckpointError, ConfigError, ExportError
@@ -38,6 +38,7 @@ def export(arguments: list[str]) -> None:
     add_inference_arguments(parser, "zero (default), a seed, or input: the noise is the policy's second input")
     args, overrides = parse(parser, arguments)
     checkpoint = find(_experiment(args), args)
+    check_task(checkpoint.parent, args.task)
     model = _load_model(args, overrides["agent"], checkpoint)
     exported = exporting.exported_policy(model, args.noise or "zero", args.policy or "", args.flow_steps or 0)
     folder = checkpoint.parent / "exported"

@@ -13,10 +13,11 @@ from rsl_dpcppo.cli.arguments import (
     parse,
     positive,
 )
+from rsl_dpcppo.cli.run_cfg import check_task
 from rsl_dpcppo.cli.runs import load, make_policies
 from rsl_dpcppo.cli.video import write_video
 from rsl_dpcppo.config import check_noise
-from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.errors import CheckpointError, ConfigError
 from rsl_dpcppo.tasks.registry import find_task
 
 
@@ -31,6 +32,10 @@ def play(arguments: list[str]) -> None:
     task = find_task(args.task)
     noise = check_noise("--noise", args.noise) if args.noise is not None else None
     trained = load(task, args, overrides)
+    try:
+        check_task(trained.checkpoint.parent, task.name)
+    except CheckpointError as error:  # how a policy does on another task can be the question
+        print(f"[WARNING] {error}")
     policies = make_policies(trained.runner, trained.cfg, noise, args.policy)
     folder = trained.checkpoint.parent / "play"
     folder.mkdir(exist_ok=True)

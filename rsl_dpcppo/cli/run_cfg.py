@@ -18,10 +18,13 @@ from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.bridge.train_cfg import class_names
 from rsl_dpcppo.config import PPORunnerCfg, RunnerCfg
 from rsl_dpcppo.config.fields import BEFORE
-from rsl_dpcppo.errors import ConfigError, did_you_mean
+from rsl_dpcppo.errors import CheckpointError, ConfigError, did_you_mean
 
 _UNREADABLE = (OmegaConfBaseException, YAMLError, TypeError, UnicodeDecodeError)
 """What OmegaConf raises for text that is no YAML, or no value of the field."""
+
+NAMES_BEFORE = {"MultiGoal-v0": "multi_goal", "TwoModes-v0": "two_modes"}
+"""What params/env.yaml of release 0.1.0 calls a task. Those of a host had its name without the host's prefix."""
 
 Cfg = TypeVar("Cfg")
 
@@ -150,6 +153,22 @@ def load_env(run: Path, cfg: Cfg) -> Cfg:
         )
     except _UNREADABLE as error:
         raise ConfigError(f"'{path}' does not describe this task: {str(error).splitlines()[0]}") from None
+
+
+def check_task(run: Path, task: str) -> None:
+    """Compare a task with the one that a run was trained on, if its params/env.yaml says it.
+
+    Raises:
+        CheckpointError: If it is another.
+    """
+    path = run / "params" / "env.yaml"
+    try:
+        saved: Any = OmegaConf.load(path) if path.is_file() else {}
+    except _UNREADABLE:
+        return  # load_env says what is wrong with it
+    trained_on = saved.get("task") if isinstance(saved, DictConfig) else None
+    if isinstance(trained_on, str) and trained_on not in (task, task.partition("-")[2], NAMES_BEFORE.get(task)):
+        raise CheckpointError(f"'{run}' was trained on {trained_on}, and --task is '{task}'.")
 
 
 class _AgentLoader(yaml.SafeLoader):

@@ -18,7 +18,7 @@ import torch
 from omegaconf import OmegaConf
 
 from rsl_dpcppo.cli.arguments import add_run_arguments, add_training_arguments, make_parser, parse
-from rsl_dpcppo.cli.run_cfg import changes, override, save_agent
+from rsl_dpcppo.cli.run_cfg import changes, check_task, override, save_agent
 from rsl_dpcppo.cli.runs import build, configuration_of, find, load, make_env, make_policies, new_run
 from rsl_dpcppo.config import RunnerCfg
 from rsl_dpcppo.errors import CheckpointError, ConfigError, MissingCheckpointError
@@ -49,7 +49,7 @@ def train(arguments: list[str]) -> None:
         shutil.rmtree(run)  # made above; RSL-RL may have begun to log there
         raise
     save_agent(cfg, run)
-    OmegaConf.save(OmegaConf.create(env.cfg), run / "params" / "env.yaml")
+    OmegaConf.save(OmegaConf.create({**env.cfg, "task": task.name}), run / "params" / "env.yaml")
     print(f"[INFO] Logging experiment in directory: {run.resolve()}")
     runner.learn(cfg.max_iterations, init_at_random_ep_len=checkpoint is None)
     resources = {"peak_memory_mib": peak_memory(args.device)}
@@ -80,6 +80,7 @@ def _configure(
     if not args.resume:
         return cfg, env_cfg, None
     checkpoint = find(cfg.experiment_name, args)
+    check_task(checkpoint.parent, task.name)
     begun_with = configuration_of(checkpoint.parent, cfg, env_cfg)
     begun_with[0].experiment_name = cfg.experiment_name
     now = apply(*begun_with)

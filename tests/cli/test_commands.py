@@ -287,6 +287,25 @@ def test_wrong_arguments_are_explained(arguments: list[str], message: str) -> No
     assert not runs()
 
 
+def test_a_run_of_another_task_is_not_taken_for_this_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    train(["--task=TwoModes-v0", "--experiment_name=mine", "--max_iterations=1", *TINY])
+    (run,) = runs("mine")
+    other = ["--experiment_name=mine", "--task=MultiGoal-v0"]
+    for command, arguments in ((train, ["--resume", "--max_iterations=1"]), (export, [])):
+        with pytest.raises(CheckpointError, match="was trained on TwoModes-v0, and --task is 'MultiGoal-v0'"):
+            command([*other, *arguments])
+    assert runs("mine") == [run]
+    assert not (run / "exported").exists()
+    env = run / "params/env.yaml"
+    env.write_text(env.read_text().replace("TwoModes-v0", "two_modes"))  # as release 0.1.0 wrote it
+    export(["--experiment_name=mine", "--task=TwoModes-v0"])
+    with pytest.raises(CheckpointError, match="was trained on two_modes"):
+        export(other)
+    capsys.readouterr()
+    play(["--experiment_name=mine", "--task=TwoModes-v0", "--num_envs=4", "--video_length=0"])
+    assert "WARNING" not in capsys.readouterr().out
+
+
 def test_wrong_runs_are_explained() -> None:
     for command in (play, export):
         with pytest.raises(CheckpointError, match="No run in"):
