@@ -108,16 +108,18 @@ def _check_contents(checkpoint: dict[str, Any], path: Path) -> None:
             continue
         if not isinstance(state, dict):
             raise CheckpointError(f"'{path}' holds {type(state).__name__} as {section}; it must be a dictionary.")
-        if section in WEIGHTS:
-            _check_weights(state, section, path)
+    if name := not_finite(checkpoint):
+        raise CheckpointError(f"'{path}' holds values in {name}, that are not finite numbers.")
 
 
-def _check_weights(state: dict[str, Any], section: str, path: Path) -> None:
-    """Check that all weights are finite."""
-    for name, weight in state.items():
-        is_plain = isinstance(weight, torch.Tensor) and weight.layout is torch.strided
-        if not is_plain or not weight.isfinite().all():
-            raise CheckpointError(f"'{path}' holds values in {section}, '{name}', that are not finite numbers.")
+def not_finite(checkpoint: dict[str, Any]) -> str:
+    """Return where a checkpoint's weights or statistics are not finite numbers; "" if they all are."""
+    for section in WEIGHTS:
+        for name, weight in checkpoint.get(section, {}).items():
+            is_plain = isinstance(weight, torch.Tensor) and weight.layout is torch.strided
+            if not is_plain or not weight.isfinite().all():
+                return f"{section}, '{name}'"
+    return ""
 
 
 def check_types(saved: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> None:

@@ -20,7 +20,7 @@ from rsl_dpcppo.bridge.action_space import check_action_space
 from rsl_dpcppo.bridge.installed import generation
 from rsl_dpcppo.bridge.ppo import FlowPPO
 from rsl_dpcppo.bridge.stopping import StopRequest
-from rsl_dpcppo.checkpoint import WEIGHTS, check_types, read_checkpoint, write_checkpoint
+from rsl_dpcppo.checkpoint import WEIGHTS, check_types, not_finite, read_checkpoint, write_checkpoint
 from rsl_dpcppo.errors import CheckpointError, EnvError, NonFiniteError, StoppedError
 from rsl_dpcppo.learning.environment import blame_dones, blame_rollout, blame_step, check_step
 from rsl_dpcppo.learning.guard import guard_optimizer, weights_are_finite
@@ -141,10 +141,16 @@ class Runner(OnPolicyRunner):
         return std is not None and bool((std <= 0.0).any())
 
     def save(self, path: str, infos: dict[str, Any] | None = None) -> None:
-        """Write a checkpoint."""
-        if self._std_is_spent():
-            raise NonFiniteError(f"{STD_IS_SPENT} No checkpoint is written; the last one is from before it.")
+        """Write a checkpoint.
+
+        Raises:
+            NonFiniteError: If it would be refused when it is read.
+        """
         checkpoint = {**generation.collect_state(self), "iter": self.current_learning_iteration, "infos": infos}
+        name = not_finite(checkpoint)
+        if name or self._std_is_spent():
+            reason = f"Not finite: {name}." if name else STD_IS_SPENT
+            raise NonFiniteError(f"{reason} No checkpoint is written; the last one is from before it.")
         if hasattr(self.env, "state_dict"):
             checkpoint["env_state_dict"] = self.env.state_dict()
         write_checkpoint(checkpoint, path)

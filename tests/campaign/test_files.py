@@ -143,7 +143,8 @@ def run_folder() -> Path:
     folder = Path(tempfile.mkdtemp(dir=LOGS.name))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        train(["--max_iterations=1", "--num_envs=16", "agent.num_steps_per_env=4", "agent.algorithm.flow_num_epochs=1"])
+        small = ["num_steps_per_env=4", "algorithm.flow_num_epochs=1", "actor.flow_steps=2", "actor.hidden_dims=[16]"]
+        train(["--max_iterations=1", "--num_envs=16", *(f"agent.{field}" for field in small)])
     return folder
 
 
