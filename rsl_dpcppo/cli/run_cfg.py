@@ -17,6 +17,7 @@ from yaml import YAMLError
 from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.bridge.train_cfg import class_names
 from rsl_dpcppo.config import PPORunnerCfg, RunnerCfg
+from rsl_dpcppo.config.checks import check_bool
 from rsl_dpcppo.config.fields import BEFORE
 from rsl_dpcppo.errors import CheckpointError, ConfigError, did_you_mean
 
@@ -46,11 +47,29 @@ def override(cfg: Cfg, overrides: list[str], section: str = "agent") -> Cfg:
     for text in overrides:
         structured = OmegaConf.structured(cfg)
         try:
-            changed = OmegaConf.from_dotlist([text.removeprefix(f"{section}.")])
-            cfg = OmegaConf.to_object(OmegaConf.merge(structured, changed))  # type: ignore[assignment]
+            cfg = _fill(structured, OmegaConf.from_dotlist([text.removeprefix(f"{section}.")]))
         except _UNREADABLE as error:
             raise ConfigError(f"'{text}': {_explain(structured, text.partition('=')[0], error)}") from None
     return cfg
+
+
+def _fill(structured: DictConfig, values: Any) -> Any:
+    """Return the configuration of a structure with other values.
+
+    Raises:
+        ConfigError: If a switch is given as a number, which OmegaConf would take.
+    """
+    merged = OmegaConf.merge(structured, values)
+    _check_switches(merged, values, "")
+    return OmegaConf.to_object(merged)
+
+
+def _check_switches(merged: Any, values: Any, name: str) -> None:
+    if isinstance(values, DictConfig):
+        for key in values:
+            _check_switches(merged[key], values[key], f"{name}.{key}" if name else str(key))
+    elif isinstance(merged, bool) and isinstance(values, (int, float)):
+        check_bool(name, values)
 
 
 def _explain(cfg: DictConfig, key: str, error: Exception) -> str:
@@ -101,7 +120,7 @@ def load_agent(run: Path) -> RunnerCfg | None:
             )
         kind = _kind(saved, path)
         _fill_in(saved, kind)
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), saved))  # type: ignore[return-value]
+        return _fill(OmegaConf.structured(kind), saved)
     except _UNREADABLE as error:
         raise ConfigError(f"'{path}' does not hold an agent of this package: {str(error).splitlines()[0]}") from None
 
@@ -148,9 +167,7 @@ def load_env(run: Path, cfg: Cfg) -> Cfg:
     try:
         saved: Any = OmegaConf.load(path)
         names = [field.name for field in dataclasses.fields(cfg) if field.name in saved]  # type: ignore[arg-type]
-        return OmegaConf.to_object(  # type: ignore[return-value]
-            OmegaConf.merge(OmegaConf.structured(cfg), {name: saved[name] for name in names})
-        )
+        return _fill(OmegaConf.structured(cfg), OmegaConf.create({name: saved[name] for name in names}))
     except _UNREADABLE as error:
         raise ConfigError(f"'{path}' does not describe this task: {str(error).splitlines()[0]}") from None
 

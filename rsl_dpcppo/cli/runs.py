@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,8 +112,11 @@ def load(task: Task, args: argparse.Namespace, overrides: dict[str, list[str]], 
     checkpoint = find(cfg.experiment_name, args)
     cfg, env_cfg = configuration_of(checkpoint.parent, cfg, task.env_cfg())
     cfg, env_cfg = override(cfg, overrides["agent"]), override(env_cfg, overrides["env"], "env")
-    cfg.seed = args.seed if args.seed is not None else cfg.seed
-    cfg.num_envs = getattr(args, "num_envs", None) or min(cfg.num_envs, MAX_PLAY_ENVS)
+    cfg = dataclasses.replace(
+        cfg,
+        seed=args.seed if args.seed is not None else cfg.seed,
+        num_envs=getattr(args, "num_envs", None) or min(cfg.num_envs, MAX_PLAY_ENVS),
+    )
     flow_steps = getattr(args, "flow_steps", None)
     if flow_steps and isinstance(cfg, PPORunnerCfg):
         raise ConfigError(f"--flow_steps is {flow_steps}; agent '{args.agent}' has no flow: leave it out.")

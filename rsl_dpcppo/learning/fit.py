@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.flow.ema import update_ema
 from rsl_dpcppo.flow.matching import draw_noise_and_time, flow_matching_loss
 from rsl_dpcppo.flow.velocity import VelocityField
@@ -44,7 +45,7 @@ class FlowFit:
     num_epochs: int
     """Passes over the pairs."""
     num_mini_batches: int
-    """Gradient steps a pass, at most one a pair."""
+    """Gradient steps a pass."""
     ema_decay: float = 0.0
     """Share of the averaged weights that is kept at each gradient step."""
     annealed: bool = False
@@ -77,10 +78,16 @@ class FlowFit:
 
         Returns:
             Losses of the first and the last epoch, and the number of epochs done.
+
+        Raises:
+            ConfigError: If there are more mini-batches than pairs.
         """
         parts = (context, target) if noise is None else (context, target, noise)
         pairs = torch.cat(parts, dim=-1)
-        num_mini_batches = min(self.num_mini_batches, len(pairs))
+        if self.num_mini_batches > len(pairs):
+            raise ConfigError(
+                f"flow_num_mini_batches is {self.num_mini_batches}; the flow is fitted to {len(pairs)} samples only."
+            )
         losses: list[Tensor] = []
         best = float("inf")
         rate = self.optimizer.param_groups[0]["lr"]
@@ -88,11 +95,11 @@ class FlowFit:
         for epoch in range(self.num_epochs):
             epoch_loss = torch.zeros((), device=target.device)
             order = torch.randperm(len(pairs), device=target.device)
-            for step, batch in enumerate(pairs[order].tensor_split(num_mini_batches)):
+            for step, batch in enumerate(pairs[order].tensor_split(self.num_mini_batches)):
                 if self.annealed:
-                    rate.copy_(first_rate * (1.0 - (epoch + step / num_mini_batches) / self.num_epochs))
+                    rate.copy_(first_rate * (1.0 - (epoch + step / self.num_mini_batches) / self.num_epochs))
                 loss = self._step(*batch.split([part.shape[-1] for part in parts], dim=-1))
-                epoch_loss += loss / num_mini_batches
+                epoch_loss += loss / self.num_mini_batches
             losses.append(epoch_loss)
             if self.tolerance > 0.0:
                 if self.average_across_ranks is not None:

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.campaign
 
 AGENTS = ["dpcppo", "dpcppo_fold", "genpo", "policyflow", "fpo", "ppo"]
 REMOVED = object()
+TASK = "--task=TwoModes-v0"
 
 
 def make(name: str) -> Any:
@@ -144,7 +145,7 @@ def run_folder() -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         small = ["num_steps_per_env=4", "algorithm.flow_num_epochs=1", "actor.flow_steps=2", "actor.hidden_dims=[16]"]
-        train(["--max_iterations=1", "--num_envs=16", *(f"agent.{field}" for field in small)])
+        train([TASK, "--max_iterations=1", "--num_envs=16", *(f"agent.{field}" for field in small)])
     return folder
 
 
@@ -179,9 +180,9 @@ def test_a_damaged_configuration(file: str, seed: int, tmp_path: Path, monkeypat
     rng = random.Random(f"{file}{seed}")
     path.write_bytes(damaged(path.read_text(), rng))
     commands = [
-        (export, []),
-        (play, ["--num_envs=4", "--video_length=0"]),
-        (train, ["--resume", "--max_iterations=1", "--num_envs=4"]),
+        (export, [TASK]),
+        (play, [TASK, "--num_envs=4", "--video_length=0"]),
+        (train, [TASK, "--resume", "--max_iterations=1", "--num_envs=4"]),
     ]
     for command, arguments in commands:
         with contextlib.suppress(*USER_ERRORS):

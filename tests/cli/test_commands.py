@@ -277,6 +277,11 @@ def test_runs_started_in_one_second_do_not_share_a_folder() -> None:
         (["agent.run_name=.."], "run_name is '..'"),
         (["--run_name=" + "x" * 200], "150 bytes at most"),
         (["--seed=-1"], "seed is -1"),
+        (["--seed=99999999999999999999"], "seed is 99999999999999999999"),
+        (["--num_envs=1000000000000"], "num_envs is 1000000000000; it must be a whole number, 1 or more and at most"),
+        (["agent.num_envs=1000000000000"], "num_envs is 1000000000000"),
+        (["--max_iterations=1000000000000"], "max_iterations is 1000000000000"),
+        (["agent.critic.obs_normalization=3"], "critic.obs_normalization is 3; it must be True or False"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments: list[str], message: str) -> None:

@@ -52,6 +52,17 @@ def test_mistakes_end_with_one_line_and_a_status() -> None:
     assert len(wrong.stderr.splitlines()) == 1
 
 
+def test_an_interrupt_while_importing_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "import_module", interrupted)
+    assert main.run("list-tasks") == 130
+    assert capsys.readouterr().err == "\nInterrupted. Continue from the last checkpoint with --resume.\n"
+
+
 def test_a_reader_that_has_had_enough_is_no_error() -> None:
     command = f"{sys.executable} -m rsl_dpcppo.cli list-tasks | head -n 1"
     assert subprocess.run(command, shell=True, text=True, capture_output=True, cwd=ROOT).stderr == ""
