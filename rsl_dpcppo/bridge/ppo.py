@@ -122,7 +122,7 @@ class FlowPPO(PPO):
         Raises:
             EnvError: If it is not what RSL-RL takes.
         """
-        check_step((obs, rewards, dones, extras), self.storage)
+        check_step((obs, rewards, dones, extras), self.storage, self.model.flow_policy.stored_name)
         self.learner.last_observations = obs
         super().process_env_step(obs, rewards, dones, extras)
 

@@ -22,7 +22,7 @@ from rsl_dpcppo.bridge.ppo import FlowPPO
 from rsl_dpcppo.bridge.stopping import StopRequest
 from rsl_dpcppo.checkpoint import WEIGHTS, check_types, not_finite, read_checkpoint, write_checkpoint
 from rsl_dpcppo.errors import CheckpointError, EnvError, NonFiniteError, StoppedError
-from rsl_dpcppo.learning.environment import blame_dones, blame_rollout, blame_step, check_step
+from rsl_dpcppo.learning.environment import blame_dones, blame_rollout, blame_step, check_environment, check_step
 from rsl_dpcppo.learning.guard import guard_optimizer, weights_are_finite
 
 
@@ -55,8 +55,15 @@ class Runner(OnPolicyRunner):
     """
 
     def __init__(self, env: Any, train_cfg: dict[str, Any], log_dir: str | None = None, device: str = "cpu") -> None:
-        """Build as RSL-RL does, after a look at the action space."""
+        """Build as RSL-RL does, after a look at the environment.
+
+        Raises:
+            ConfigError: If its actions are not continuous.
+            EnvError: If it gives what RSL-RL cannot take.
+        """
         check_action_space(env)
+        groups = train_cfg.get("obs_groups") or {}
+        check_environment(env, {"policy", *(name for names in groups.values() for name in names)})
         super().__init__(env, train_cfg, log_dir, device)
         if not isinstance(self.alg, FlowPPO):  # whose learner does so itself
             guard_optimizer(self.alg.optimizer)
@@ -70,6 +77,7 @@ class Runner(OnPolicyRunner):
             NonFiniteError: If the environment gives what is not a number, or weights are none.
         """
         act, step, update = self.alg.act, self.env.step, self.alg.update
+        stored_name = self.alg.model.flow_policy.stored_name if isinstance(self.alg, FlowPPO) else ""
         steps, done = self.cfg["num_steps_per_env"], 0
         given: Any = None
 
@@ -83,7 +91,7 @@ class Runner(OnPolicyRunner):
         def checked_step(actions: Tensor) -> Any:
             nonlocal given
             given = step(actions)
-            check_step(given, self.alg.storage)
+            check_step(given, self.alg.storage, stored_name)
             return given
 
         def checked_update() -> dict[str, float]:
@@ -112,8 +120,7 @@ class Runner(OnPolicyRunner):
             except (ValueError, RuntimeError) as error:
                 # RSL-RL 5.x finds it in what the environment gives; else torch does in what spoiled weights make of it.
                 if re.search("contains? NaN", str(error)):
-                    observations, rewards, dones, _ = given
-                    reason = blame_step(observations, {"reward": rewards, "done": dones}, (done - 1) % steps)
+                    reason = self._blame_step(given, (done - 1) % steps)
                 elif not weights_are_finite(self.alg.optimizer):
                     reason = blame_rollout(self.alg.storage, given[0])
                 elif self._std_is_spent():
@@ -134,6 +141,13 @@ class Runner(OnPolicyRunner):
         if not path.exists():
             self.save(str(path))
         raise StoppedError(signal, f"{signal.name}: stopped. Saved: {path}. Continue with --resume.")
+
+    def _blame_step(self, given: Any, step: int) -> str:
+        """Say what is wrong with a step's results, or with the observations that its actions were made from."""
+        observations, rewards, dones, _ = given
+        groups = self.alg.transition.observations
+        seen = groups.select(*(name for name in observations.keys() if name in groups))  # noqa: SIM118
+        return blame_step(seen, {}, step) or blame_step(observations, {"reward": rewards, "done": dones}, step)
 
     def _std_is_spent(self) -> bool:
         """Return whether a standard deviation has fallen to zero, where RSL-RL does not clamp it and fails to act."""

@@ -67,7 +67,7 @@ def _fill(structured: DictConfig, values: Any) -> Any:
 def _check_switches(merged: Any, values: Any, name: str) -> None:
     if isinstance(values, DictConfig):
         for key in values:
-            _check_switches(merged[key], values[key], f"{name}.{key}" if name else str(key))
+            _check_switches(merged[key], values[key], f"{name}.{key!s}".removeprefix("."))
     elif isinstance(merged, bool) and isinstance(values, (int, float)):
         check_bool(name, values)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import importlib.util
 import io
 import json
 import shutil
@@ -37,6 +38,8 @@ def train(arguments: list[str]) -> None:
         raise ConfigError("--load_run and --checkpoint name the run to continue: add --resume.")
     task = find_task(args.task)
     cfg, env_cfg, checkpoint = _configure(task, args, overrides)
+    if importlib.util.find_spec(cfg.logger) is None:  # each has its package's name
+        raise ConfigError(f"logger is '{cfg.logger}', which is not installed here: pip install {cfg.logger}")
 
     env = make_env(task, env_cfg, cfg, args.device)
     run = new_run(cfg)

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -19,7 +20,28 @@ LARGEST = 1e15
 """Largest output that a sum of squares over a rollout still holds in single precision."""
 
 
-def check_step(given: Any, rollout: Rollout) -> None:
+def check_environment(env: Any, used: Collection[str]) -> None:
+    """Refuse an environment whose sizes or first observations RSL-RL would stumble over.
+
+    Args:
+        env: The environment.
+        used: Observation groups that networks see.
+
+    Raises:
+        EnvError: Names the attribute or the group, what it is, and what it has to be.
+    """
+    for name in ("num_envs", "num_actions"):
+        value = getattr(env, name, None)
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+            raise EnvError(f"The environment's {name} is {value!r}; it must be a whole number, 1 or more.")
+    observations = env.get_observations()
+    _check_kind("observations", observations, TensorDict)
+    for name, values in observations.items():
+        shape = (env.num_envs, *values.shape[1:]) if isinstance(values, Tensor) else ()
+        _check(f"observation group '{name}'", values, shape, needs_fractions=name in used)
+
+
+def check_step(given: Any, rollout: Rollout, stored_name: str = "") -> None:
     """Refuse what RSL-RL's storage would stumble over, or would silently repeat for all environments.
 
     Looks at types and shapes alone, without waiting for the device.
@@ -27,6 +49,7 @@ def check_step(given: Any, rollout: Rollout) -> None:
     Args:
         given: What the environment's ``step`` returned.
         rollout: The storage that it is for.
+        stored_name: What the policy stores beside the observations, which is not the environment's.
 
     Raises:
         EnvError: Names the output, its type or shape, and what it has to be.
@@ -35,18 +58,21 @@ def check_step(given: Any, rollout: Rollout) -> None:
         what = f"{len(given)} results" if isinstance(given, tuple) else _describe(given)
         raise EnvError(f"The environment's step() gave {what}; it must be (observations, rewards, dones, extras).")
     observations, rewards, dones, extras = given
-    if not isinstance(observations, TensorDict):
-        raise EnvError(f"The environment gave {_describe(observations)} as observations; it must be a TensorDict.")
-    if not isinstance(extras, dict):
-        raise EnvError(f"The environment gave {_describe(extras)} as extras; it must be a dict.")
+    _check_kind("observations", observations, TensorDict)
+    _check_kind("extras", extras, dict)
     num_envs = rollout.rewards.shape[1]
     for name, expected in rollout.observations.items():
-        if name in observations:
-            _check(f"observation group '{name}'", observations[name], expected.shape[1:])
+        if name != stored_name:
+            _check(f"observation group '{name}'", observations.get(name), expected.shape[1:])
     _check("rewards", rewards, (num_envs,), needs_fractions=True)
     _check("dones", dones, (num_envs,))
     if "time_outs" in extras:
         _check("extras['time_outs']", extras["time_outs"], (num_envs,))
+
+
+def _check_kind(name: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise EnvError(f"The environment gave {_describe(value)} as {name}; it must be a {kind.__name__}.")
 
 
 def _check(name: str, value: Any, shape: tuple[int, ...], needs_fractions: bool = False) -> None:
@@ -78,7 +104,7 @@ def blame_rollout(rollout: Rollout, last_observations: TensorDict, stored_name: 
         stored_name: What the policy stored beside the observations, which is not the environment's.
     """
     groups = {name: values for name, values in rollout.observations.items() if name != stored_name}
-    return _blame({"reward": rollout.rewards, **_named(groups)}, 0) or blame_step(
+    return _blame({**_named(groups), "reward": rollout.rewards}, 0) or blame_step(
         last_observations, {}, len(rollout.rewards)
     )
 
@@ -104,14 +130,14 @@ def _named(groups: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def _blame(outputs: Mapping[str, Tensor], first_step: int) -> str:
-    """Look through outputs. Shape: [num_steps, num_envs, ...]."""
+    """Look through outputs for the earliest, the first of several. Shape: [num_steps, num_envs, ...]."""
+    found = []
     for name, values in outputs.items():
         wrong = torch.nonzero(~(values.abs() <= LARGEST))
         if len(wrong) > 0:
             step, env = wrong[0, :2].tolist()
-            value = values[tuple(wrong[0])].item()
-            return (
-                f"The environment gave {value:g} as {name}, in environment {env} at step {first_step + step} of the "
-                "rollout."
-            )
-    return ""
+            found.append((step, env, name, values[tuple(wrong[0])].item()))
+    if not found:
+        return ""
+    step, env, name, value = min(found, key=lambda each: each[0])
+    return f"The environment gave {value:g} as {name}, in environment {env} at step {first_step + step} of the rollout."

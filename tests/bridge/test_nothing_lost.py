@@ -192,6 +192,7 @@ class Malformed(Bandit):
 
 
 MALFORMED: dict[str, Callable[..., Any]] = {
+    "gave NoneType as observation group 'policy'": lambda o, r, d, e: (o.select(), r, d, e),
     r"gave 3 results; it must be \(observations, rewards, dones, extras\)": lambda o, r, d, e: (o, r, d),
     r"gave list; it must be \(observations": lambda o, r, d, e: [o, r, d, e],
     "gave a torch.float32 tensor of shape .* as observations; it must be a TensorDict": lambda o, r, d, e: (
@@ -229,6 +230,57 @@ MALFORMED: dict[str, Callable[..., Any]] = {
 def test_what_rsl_rl_cannot_take_is_named(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(EnvError, match=message):
         make(name, env=Malformed(MALFORMED[message])).learn(1)
+
+
+class Unfit(Bandit):
+    """Its first observations are changed by a function."""
+
+    def __init__(self, change: Callable[[TensorDict], Any], **attributes: Any) -> None:
+        super().__init__()
+        self.change = change
+        vars(self).update(attributes)
+
+    def get_observations(self) -> Any:
+        return self.change(super().get_observations())
+
+    def step(self, actions: Tensor) -> Any:
+        _, rewards, dones, extras = super().step(actions)
+        return Bandit.get_observations(self), rewards, dones, extras
+
+
+def of(group: Callable[[Tensor], Tensor]) -> Callable[[TensorDict], Any]:
+    def change(observations: TensorDict) -> TensorDict:
+        x = group(observations["policy"])
+        return TensorDict({"policy": x}, batch_size=x.shape[:1])
+
+    return change
+
+
+UNFIT: dict[str, Unfit] = {
+    "gave NoneType as observations; it must be a TensorDict": Unfit(lambda o: None),
+    "gave dict as observations": Unfit(lambda o: dict(o.items())),
+    "gave tuple as observations": Unfit(lambda o: (o, {})),
+    r"shape \[3, 3\] as observation group 'policy'; .* of shape \[64, 3\]": Unfit(of(lambda x: x[:3])),
+    "int64 tensor .* as observation group 'policy'; it must be a tensor of floating": Unfit(of(Tensor.long)),
+    "complex64 tensor .* as observation group 'policy'": Unfit(of(lambda x: x.to(torch.complex64))),
+    "environment's num_envs is 2.5; it must be a whole number, 1 or more": Unfit(lambda o: o, num_envs=2.5),
+    "environment's num_envs is 0": Unfit(lambda o: o, num_envs=0),
+    "environment's num_actions is None": Unfit(lambda o: o, num_actions=None),
+}
+
+
+@pytest.mark.parametrize("name", ["dpcppo", "ppo"])
+@pytest.mark.parametrize("message", UNFIT)
+def test_an_environment_that_does_not_fit_is_named_before_anything_is_built(name: str, message: str) -> None:
+    with pytest.raises(EnvError, match=message):
+        make(name, env=UNFIT[message])
+
+
+@pytest.mark.parametrize("name", ["dpcppo", "ppo"])
+def test_first_observations_that_are_no_numbers_are_blamed(name: str) -> None:
+    """The rewards that follow are none either."""
+    with pytest.raises(NonFiniteError, match="gave nan as observation group 'policy', in environment 0 at step 0"):
+        make(name, env=Unfit(of(lambda x: x * torch.nan))).learn(1)
 
 
 def test_a_wrong_shape_is_named_under_rsl_rls_runner_too() -> None:
