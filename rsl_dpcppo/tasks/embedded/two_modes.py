@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 from torch import Tensor
 
+from rsl_dpcppo.config.checks import check_float
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.metrics import share_entropy
 from rsl_dpcppo.tasks.task import Policy
@@ -39,10 +41,9 @@ class TwoModesCfg:
         Raises:
             ConfigError: Names the field, its value and what would be right.
         """
-        if len(self.modes) < 2:
+        if len(self.modes) < 2 or not all(isinstance(mode, (int, float)) and isfinite(mode) for mode in self.modes):
             raise ConfigError(f"env.modes is {self.modes!r}; it must be two or more actions.")
-        if self.width <= 0.0:
-            raise ConfigError(f"env.width is {self.width!r}; it must be greater than 0.")
+        check_float("env.width", self.width, minimum=0.0, minimum_excluded=True)
 
 
 def reward(actions: Tensor, modes: Tensor, width: float) -> Tensor:

@@ -49,7 +49,16 @@ def test_every_step_ends_an_episode_and_logs_the_shares() -> None:
     assert log["/two_modes/share_entropy"] == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))
 
 
-@pytest.mark.parametrize(("fields", "name"), [({"modes": [1.0]}, "env.modes"), ({"width": 0.0}, "env.width")])
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"modes": [1.0]}, "env.modes"),
+        ({"modes": [1.0, {}]}, "env.modes"),
+        ({"modes": [1.0, float("nan")]}, "env.modes"),
+        ({"width": 0.0}, "env.width"),
+        ({"width": float("nan")}, "env.width"),
+    ],
+)
 def test_wrong_fields_are_refused(fields: dict[str, object], name: str) -> None:
     with pytest.raises(ConfigError, match=name):
         TwoModesCfg(**fields)  # type: ignore[arg-type]
