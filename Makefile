@@ -1,4 +1,4 @@
-.PHONY: format check test test-slow package
+.PHONY: format check test test-slow test-campaign package
 
 format:
 	ruff check --fix .
@@ -15,6 +15,9 @@ test:
 
 test-slow:
 	pytest -m slow
+
+test-campaign:
+	pytest -m campaign
 
 package:
 	.ci/package

@@ -56,6 +56,21 @@ def test_weights_that_are_not_finite_are_not_saved(name: str, kind: type[OnPolic
 
 
 @pytest.mark.parametrize("name", ["dpcppo", "ppo"])
+def test_statistics_that_are_not_finite_are_not_saved(name: str, tmp_path: Path) -> None:
+    """They are in no optimizer."""
+    cfg = to_ppo(small_agent()) if name == "ppo" else small_agent()
+    cfg.actor.obs_normalization = cfg.critic.obs_normalization = True
+    runner = make_runner(Bandit(), agent_dict(cfg), Runner)
+    runner.learn(1)
+    sections = [x for x in generation.collect_state(runner).values() if isinstance(x, dict)]
+    (variance, *_) = [x[key] for x in sections for key in x if str(key).endswith("_var")]
+    variance[0, 1] = torch.inf
+    with pytest.raises(NonFiniteError, match=r"Not finite: \w+, '[\w.]*_var'\. No checkpoint is written"):
+        runner.save(str(tmp_path / "model.pt"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["dpcppo", "ppo"])
 def test_a_standard_deviation_that_is_spent_is_neither_saved_nor_loaded(name: str, tmp_path: Path) -> None:
     path, checkpoint = saved(tmp_path, name)
     runner = make(name)
