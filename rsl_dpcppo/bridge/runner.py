@@ -120,9 +120,9 @@ class Runner(OnPolicyRunner):
             except (ValueError, RuntimeError) as error:
                 # RSL-RL 5.x finds it in what the environment gives; else torch does in what spoiled weights make of it.
                 if re.search("contains? NaN", str(error)):
-                    reason = self._blame_step(given, (done - 1) % steps)
+                    reason = self._blame_step(given, (done - 1) % steps) if given else ""
                 elif not weights_are_finite(self.alg.optimizer):
-                    reason = blame_rollout(self.alg.storage, given[0])
+                    reason = blame_rollout(self.alg.storage, given[0]) if given else ""  # else no step was made yet
                 elif self._std_is_spent():
                     reason = STD_IS_SPENT
                 else:

@@ -56,6 +56,19 @@ def test_weights_that_are_not_finite_are_not_saved(name: str, kind: type[OnPolic
 
 
 @pytest.mark.parametrize("name", ["dpcppo", "ppo"])
+def test_weights_that_spoil_the_first_action_are_said_to(name: str) -> None:
+    """The environment has not made a step yet that could be to blame."""
+    runner = make_runner(Bandit(), agent_dict(to_ppo(small_agent()) if name == "ppo" else small_agent()), Runner)
+    runner.learn(1)
+    with torch.no_grad():
+        for group in runner.alg.optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.fill_(torch.nan)
+    with pytest.raises(NonFiniteError, match="Training stops; the last checkpoint is from before it"):
+        runner.learn(1)
+
+
+@pytest.mark.parametrize("name", ["dpcppo", "ppo"])
 def test_statistics_that_are_not_finite_are_not_saved(name: str, tmp_path: Path) -> None:
     """They are in no optimizer."""
     cfg = to_ppo(small_agent()) if name == "ppo" else small_agent()
