@@ -19,61 +19,103 @@ from rsl_dpcppo.config.paper import PaperSettings, find_paper_task
 HOST_KEY = "rsl_rl_cfg_entry_point"
 """Key of a task's own PPO configuration in its gym spec."""
 
+VARIANTS = {
+    "symmetry": "rsl_rl_with_symmetry_cfg_entry_point",
+    "recurrent": "rsl_rl_recurrent_cfg_entry_point",
+}
+"""Keys of the other PPO configurations that some tasks have, of which ``dpcppo_<variant>`` is made."""
+
 
 def agent_names() -> list[str]:
-    """Return the names of the agents. Each is also registered as rsl_rl_<name>_cfg_entry_point, which hosts list."""
-    return ["dpcppo", "ppo_paper", *peers()]
+    """Return the names of the agents: what ``--agent`` takes."""
+    return ["dpcppo", *(f"dpcppo_{variant}" for variant in VARIANTS), "ppo_paper", *peers()]
 
 
 def register() -> None:
-    """Register the agents with all tasks that Gymnasium knows at this moment.
+    """Register the agents with all tasks that Gymnasium knows, and with later ones once they are looked up.
 
     May be named as Isaac Lab 3.0's ``--external_callback``, which takes what a callback returns for the command line
     that is left: hence nothing.
     """
     import gymnasium
 
-    for task_id, spec in gymnasium.registry.items():
-        if HOST_KEY not in spec.kwargs:
-            continue
-        agents = {name: _agent(task_id, name) for name in ALGORITHMS}
+    for spec in gymnasium.registry.values():
+        _add_agents(spec)
+    if gymnasium.spec.__module__ != __name__:
+        gymnasium.spec = _adding_agents(gymnasium.spec)
+
+
+def _adding_agents(look_up: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return Gymnasium's ``spec``, which the host asks for a task's configurations, such that it adds the agents."""
+
+    def spec(env_id: str) -> Any:
+        found = look_up(env_id)
+        _add_agents(found)
+        return found
+
+    return spec
+
+
+def _add_agents(spec: Any) -> None:
+    """Add a task's agents to its spec, each by its name and by a key that the host's own messages list."""
+    for name, make in _agents(spec.id, set(spec.kwargs)).items():
+        spec.kwargs.setdefault(name, make)
+        # The host takes an underscore in a key for the end of one name and the beginning of another.
+        spec.kwargs.setdefault(f"rsl_rl_{name.replace('_', '-')}_cfg_entry_point", make)
+
+
+def _agents(task_id: str, keys: set[str]) -> dict[str, Callable[[], Any]]:
+    """Return what makes each agent of a task that has configurations under these keys."""
+    agents = {
+        f"dpcppo_{variant}": _agent(task_id, "dpcppo", key, f"_{variant}")
+        for variant, key in VARIANTS.items()
+        if key in keys
+    }
+    if HOST_KEY in keys:
+        agents |= {name: _agent(task_id, name) for name in ALGORITHMS}
         if find_paper_task(task_id):
             agents["ppo_paper"] = _ppo_paper(task_id)
-        for name, make in agents.items():
-            spec.kwargs.setdefault(name, make)
-            spec.kwargs.setdefault(f"rsl_rl_{name}_cfg_entry_point", make)
+    return agents
 
 
-def _agent(task_id: str, name: str) -> Callable[[], Any]:
-    # A function of its own: the host asks for the file that it is defined in.
-    def make() -> Any:
+def _agent(task_id: str, algorithm: str, key: str = HOST_KEY, suffix: str = "") -> Callable[[], Any]:
+    """Return what makes an agent of the configuration under a key; the suffix is that of its runs' folder."""
+
+    def convert(ppo: Any) -> Any:
         from isaaclab_tasks_cfg.host_cfg import to_dpcppo, to_peer
 
-        if not ALGORITHMS[name].takes_every_encoder:
-            return to_peer(_host_cfg(task_id), name)
-        cfg = to_dpcppo(_host_cfg(task_id), name)
+        if not ALGORITHMS[algorithm].takes_every_encoder:
+            return to_peer(ppo, algorithm)
+        cfg = to_dpcppo(ppo, algorithm)
+        cfg.experiment_name += suffix
         task = find_paper_task(task_id)
-        return _apply(cfg, task.dpcppo, score=name == "dpcppo") if task else cfg
+        return _apply(cfg, task.dpcppo, score=algorithm == "dpcppo") if task else cfg
 
-    return make
+    return _maker(task_id, key, convert)
 
 
 def _ppo_paper(task_id: str) -> Callable[[], Any]:
-    def make() -> Any:
+    def convert(ppo: Any) -> Any:
         task = find_paper_task(task_id)
         assert task is not None
         assert task.ppo is not None
-        cfg = _apply(_host_cfg(task_id), task.ppo)
+        cfg = _apply(ppo, task.ppo)
         cfg.experiment_name += "_ppo_paper"
         return cfg
 
+    return _maker(task_id, HOST_KEY, convert)
+
+
+def _maker(task_id: str, key: str, convert: Callable[[Any], Any]) -> Callable[[], Any]:
+    # A function of its own: the host asks for the file that it is defined in.
+    def make() -> Any:
+        from isaaclab_tasks.utils import load_cfg_from_registry
+
+        from isaaclab_tasks_cfg.host_cfg import convert_presets
+
+        return convert_presets(load_cfg_from_registry(task_id, key), convert)
+
     return make
-
-
-def _host_cfg(task_id: str) -> Any:
-    from isaaclab_tasks.utils import load_cfg_from_registry
-
-    return load_cfg_from_registry(task_id, HOST_KEY)
 
 
 def _apply(cfg: Any, settings: PaperSettings, score: bool = True) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from isaaclab.utils import configclass
@@ -15,6 +16,7 @@ from isaaclab_rl import rsl_rl as host
 from rsl_dpcppo.algorithms.dpcppo.config import FlowFields
 from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.bridge.installed import generation
+from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.tasks.derivation import agent_sections, check_encoders
 
 FLOW_MODELS: dict[type, str]
@@ -39,6 +41,48 @@ else:
     }
 
 
+class RefusedPreset:
+    """In the place of a preset that an algorithm does not take: whoever chooses it learns why, by its first use."""
+
+    def __init__(self, reason: str) -> None:
+        """Keep the reason."""
+        self._reason = reason
+
+    def __getattr__(self, name: str) -> Any:
+        """Raise a :class:`~rsl_dpcppo.errors.ConfigError`, but for what Python asks of any object, to copy it."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise ConfigError(self._reason)
+
+
+def convert_presets(cfg: Any, convert: Callable[[Any], Any]) -> Any:
+    """Convert a configuration, or each one that a preset of Isaac Lab 3.0 lets the command line choose from.
+
+    Args:
+        cfg: A runner configuration, or a ``PresetCfg``: one runner configuration a field, "default" among them.
+        convert: Takes a runner configuration.
+
+    Returns:
+        What ``convert`` returns, or a preset of the same class with that in each field.
+
+    Raises:
+        ConfigError: If ``convert`` refuses the configuration, or each of the preset.
+    """
+    if not hasattr(cfg, "default"):
+        return convert(cfg)
+    preset, refused = copy.copy(cfg), []
+    for field in dataclasses.fields(cfg):
+        try:
+            option = convert(getattr(cfg, field.name))
+        except ConfigError as error:
+            option = RefusedPreset(f"Preset '{field.name}': {error}")
+            refused.append(error)
+        setattr(preset, field.name, option)
+    if len(refused) == len(dataclasses.fields(cfg)):
+        raise refused[0]
+    return preset
+
+
 def to_dpcppo(ppo: Any, name: str = "dpcppo") -> Any:
     """Return a task's PPO configuration with DP-CPPO in PPO's place: same networks and PPO fields, Table 5's flow.
 
@@ -48,6 +92,9 @@ def to_dpcppo(ppo: Any, name: str = "dpcppo") -> Any:
 
     Returns:
         A runner configuration of the same class, whose runs go to a folder of their own.
+
+    Raises:
+        ConfigError: If there is no flow model for the task's.
     """
     cfg = _with_models(ppo)
     model = getattr(cfg, MODEL)
@@ -88,8 +135,16 @@ def _derived(cfg: Any, name: str, **model: Any) -> Any:
 
 
 def _kind(model: Any) -> type:
-    """Return the host's class of a model, of which it may be a subclass."""
-    return next(kind for kind in FLOW_MODELS if isinstance(model, kind))
+    """Return the host's class of a model, of which it may be a subclass.
+
+    Raises:
+        ConfigError: If it is none of the models that there is a flow model for.
+    """
+    for kind in FLOW_MODELS:
+        if isinstance(model, kind):
+            return kind
+    known = ", ".join(kind.__name__ for kind in FLOW_MODELS)
+    raise ConfigError(f"{MODEL} is a {type(model).__name__}; an agent is made of one of {known}.")
 
 
 def set_networks(cfg: Any, hidden_dims: list[int], activation: str, critic: bool = True) -> None:

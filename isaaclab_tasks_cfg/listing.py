@@ -13,7 +13,7 @@ from typing import Any
 from isaaclab_tasks_cfg import HOST_KEY, agent_names, register
 from isaaclab_tasks_cfg.supported import INSTALL
 from rsl_dpcppo.config.paper import ISAAC_TASKS, base_id, find_paper_task
-from rsl_dpcppo.errors import LaunchError
+from rsl_dpcppo.errors import ConfigError, LaunchError
 
 
 def list_isaaclab() -> tuple[list[tuple[str, str]], Callable[[], None]]:
@@ -42,30 +42,47 @@ def list_isaaclab() -> tuple[list[tuple[str, str]], Callable[[], None]]:
     import gymnasium
 
     register()
-    rows = []
-    for task_id, spec in sorted(gymnasium.registry.items()):
-        if "env_cfg_entry_point" not in spec.kwargs:
-            continue
-        task = find_paper_task(task_id)
-        stock = [f"{HOST_KEY} (stock PPO)"] if HOST_KEY in spec.kwargs else []
-        agents = ", ".join(
-            [*stock, *(name for name in agent_names() if name in spec.kwargs and _exists(spec.kwargs[name]))]
-        )
-        remark = f"; paper's Table {task.dpcppo.table}" if task else ""
-        rows.append((task_id, agents + remark if agents else "no RSL-RL agent that one could be derived from"))
+    rows = [
+        (task_id, _remarks(task_id, spec.kwargs))
+        for task_id, spec in sorted(gymnasium.registry.items())
+        if "env_cfg_entry_point" in spec.kwargs
+    ]
     there = {base_id(task_id) for task_id, _ in rows}
     rows += [(task.ids[0], f"not in isaaclab {found}; skipped") for task in ISAAC_TASKS if not there & set(task.ids)]
     return rows, close
 
 
-def _exists(make: Callable[[], Any]) -> bool:
-    """Return whether an agent can be built from its task's configuration."""
+def _remarks(task_id: str, agents: dict[str, Any]) -> str:
+    """Return a task's agents, whose values they have, and why it lacks others.
+
+    Args:
+        task_id: The task.
+        agents: What makes its configurations, by their keys in its gym spec.
+    """
+    reasons = {name: _refusal(agents[name]) for name in agent_names() if name in agents}
+    stock = [f"{HOST_KEY} (stock PPO)"] if HOST_KEY in agents else []
+    if not stock and not reasons:
+        return f"no agent: it has no {HOST_KEY} that one could be derived from"
+    remarks = [", ".join([*stock, *(name for name, reason in reasons.items() if not reason)])]
+    task = find_paper_task(task_id)
+    if task:
+        remarks.append(f"paper's Table {task.dpcppo.table}")
+    refused = [name for name, reason in reasons.items() if reason]
+    if refused:
+        remarks.append(f"no {', '.join(refused)}: {reasons[refused[0]]}")
+    return "; ".join(remarks)
+
+
+def _refusal(make: Callable[[], Any]) -> str:
+    """Return why an agent cannot be built from its task's configuration, or an empty string."""
     try:
         with redirect_stdout(None):  # the host prints each configuration that it loads
             make()
-    except Exception:  # an extension's configuration can fail anywhere, and the next tasks are to be listed
-        return False
-    return True
+    except ConfigError as error:
+        return str(error)
+    except Exception as error:  # an extension's configuration can fail anywhere, and the next tasks are to be listed
+        return f"{error!r:.200}"
+    return ""
 
 
 def _nothing() -> None:

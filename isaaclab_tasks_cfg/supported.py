@@ -10,6 +10,7 @@ SUPPORTED = "Isaac Lab 2.3 (rsl-rl-lib 3.0.1 to 3.3); Isaac Lab 3.0 launches its
 
 INSTALL = (
     f"Supported: {SUPPORTED}. Install it as its documentation says, then run isaaclab.sh -p scripts/train.py, set "
-    "ISAACLAB_PATH, or pass --isaaclab-path. The embedded tasks, such as MultiGoal-v0, run without it."
+    "ISAACLAB_PATH, or pass --isaaclab-path: its folder, or that of a project on it. The embedded tasks, such as "
+    "MultiGoal-v0, run without it."
 )
 """What to do where it is not there."""

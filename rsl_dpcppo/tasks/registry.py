@@ -48,6 +48,7 @@ def find_task(name: str) -> Task:
         hosts = ", ".join(f"{prefix}<name>" for prefix in HOSTS if prefix)
         raise ConfigError(
             f"There is no task '{name}'.{did_you_mean(name, known)} Tasks: {', '.join(known)}, {hosts}; "
-            "rsl-dpcppo list-tasks lists them all."
+            "rsl-dpcppo list-tasks lists them all. Train and play take a task of an Isaac Lab project with "
+            "--isaaclab-path PROJECT."
         )
     return module.find(name.removeprefix(prefix))

@@ -217,6 +217,20 @@ exec "{python}" "{launch}" "${{@:2}}"
 """
 
 
+PROJECT = """\
+import gymnasium
+
+gymnasium.register(
+    id="Template-Reach-v0",
+    entry_point="isaaclab.envs:ManagerBasedRLEnv",
+    disable_env_checker=True,
+    kwargs=dict(gymnasium.spec("Isaac-Ant-v0").kwargs),
+)
+for key in [key for key in gymnasium.registry["Template-Reach-v0"].kwargs if "dpcppo" in key]:
+    del gymnasium.registry["Template-Reach-v0"].kwargs[key]
+"""
+
+
 def make_checkout(folder: Path, version: str = "2.3.2") -> Path:
     """Write the checkout; return the folder with train.py and play.py.
 
@@ -224,11 +238,8 @@ def make_checkout(folder: Path, version: str = "2.3.2") -> Path:
         folder: Where its isaaclab.sh goes; made where it is missing.
         version: What its VERSION says.
     """
-    scripts = folder / "scripts" / "reinforcement_learning" / "rsl_rl"
-    scripts.mkdir(parents=True)
-    (scripts / "cli_args.py").write_text(HEADER + CLI_ARGS)
-    (scripts / "train.py").write_text(HEADER + START.format(flags=TRAIN_FLAGS) + TRAIN)
-    (scripts / "play.py").write_text(HEADER + START.format(flags=PLAY_FLAGS) + PLAY)
+    scripts = _write_scripts(folder / "scripts" / "reinforcement_learning" / "rsl_rl", START)
+    (folder / "source" / "isaaclab").mkdir(parents=True)
     (folder / "VERSION").write_text(version + "\n")
     command = folder / "isaaclab.sh"
     command.write_text(
@@ -236,3 +247,20 @@ def make_checkout(folder: Path, version: str = "2.3.2") -> Path:
     )
     command.chmod(0o755)
     return scripts
+
+
+def make_project(folder: Path) -> Path:
+    """Write a project as Isaac Lab's template makes it, with the task Template-Reach-v0; return where its scripts are."""
+    tasks = "import isaaclab_tasks  # registers the tasks\n"
+    assert tasks in START
+    scripts = _write_scripts(folder / "scripts" / "rsl_rl", START.replace(tasks, f"{tasks}import project_tasks\n"))
+    (scripts / "project_tasks.py").write_text(HEADER + PROJECT)
+    return scripts
+
+
+def _write_scripts(folder: Path, start: str) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "cli_args.py").write_text(HEADER + CLI_ARGS)
+    (folder / "train.py").write_text(HEADER + start.format(flags=TRAIN_FLAGS) + TRAIN)
+    (folder / "play.py").write_text(HEADER + start.format(flags=PLAY_FLAGS) + PLAY)
+    return folder

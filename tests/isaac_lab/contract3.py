@@ -139,6 +139,19 @@ class RslRlOnPolicyRunnerCfg:
     policy: Any = MISSING
 
 
+@configclass
+class PresetCfg:
+    """Alternatives by name, of which ``presets=<name>`` takes one, else ``default``."""
+
+
+def choose(cfg: Any, preset: str) -> Any:
+    """Do what 3.0 does with an agent's preset; what is set on its class goes before what the instance has."""
+    if not isinstance(cfg, PresetCfg):
+        return cfg
+    name = preset if preset in cfg.__dataclass_fields__ else "default"  # type: ignore[attr-defined]
+    return getattr(type(cfg), name, None) or getattr(cfg, name)
+
+
 def clean_up(cfg: Any) -> Any:
     """Do what 3.0 does to a configuration before it builds the runner with rsl-rl-lib 5.x."""
     if not isinstance(cfg.policy, type(MISSING)):

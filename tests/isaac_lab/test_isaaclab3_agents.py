@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.metadata
 import sys
@@ -81,10 +82,31 @@ def host_cfg(style: str) -> Any:
     return cfg
 
 
+def camera_cfg() -> Any:
+    """Return a task's own PPO configuration for images, as those of the camera presets are."""
+    cfg = host_cfg("explicit")
+    plain = {name: getattr(cfg.actor, name) for name in ("hidden_dims", "activation", "distribution_cfg")}
+    cfg.actor = contract3.RslRlCNNModelCfg(**plain, class_name="CNNModel", cnn_cfg={"output_channels": [4]})
+    cfg.experiment_name = "task_camera"
+    return cfg
+
+
+@contract3.configclass
+class Presets(contract3.PresetCfg):
+    default: Any = host_cfg("explicit")
+    single_camera: Any = camera_cfg()
+
+
+@contract3.configclass
+class CameraPresets(contract3.PresetCfg):
+    default: Any = camera_cfg()
+
+
 @pytest.fixture(autouse=True)
 def isaaclab_tasks_cfg(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Import the package against the stand-ins, and take both away again."""
     before = dict(sys.modules)
+    monkeypatch.setattr(gymnasium, "spec", gymnasium.spec)  # which register() replaces
     contract3.install()
     registry = dict(gymnasium.registry)
     for task in ("Isaac-Ant", "Isaac-Velocity-Rough-H1", "IsaacContrib-Lift-Cube-Franka-Play", "My-Task"):
@@ -92,6 +114,8 @@ def isaaclab_tasks_cfg(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             name = task if style == "explicit" else f"{task}-{style}"
             kwargs = {"rsl_rl_cfg_entry_point": lambda style=style: host_cfg(style)}
             gymnasium.register(id=name, entry_point="none", kwargs=kwargs)
+    for name, cfg in (("My-Choice", Presets), ("My-Camera", CameraPresets)):
+        gymnasium.register(id=name, entry_point="none", kwargs={"rsl_rl_cfg_entry_point": cfg})
     package = importlib.import_module("isaaclab_tasks_cfg")
     package.register()
     yield package
@@ -110,8 +134,8 @@ def use_old_style(task: str) -> None:
     importlib.import_module("isaaclab_tasks_cfg").register()
 
 
-def load(task: str, key: str = "dpcppo") -> Any:
-    return contract3.clean_up(gymnasium.spec(task).kwargs[key]())
+def load(task: str, key: str = "dpcppo", preset: str = "") -> Any:
+    return contract3.clean_up(contract3.choose(gymnasium.spec(task).kwargs[key](), preset))
 
 
 @pytest.mark.parametrize("style", ["explicit", "old", "recurrent"])
@@ -146,7 +170,7 @@ def test_derived_agents_train_and_export(style: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", peers())
 @pytest.mark.parametrize("style", ["", "-old", "-stochastic"])
 def test_peers_train_without_a_distribution(name: str, style: str) -> None:
-    cfg = load(f"My-Task{style}", f"rsl_rl_{name}_cfg_entry_point")
+    cfg = load(f"My-Task{style}", name)
     assert (cfg.actor.hidden_dims, cfg.actor.obs_normalization, cfg.critic.hidden_dims) == ([32, 16], True, [24])
     assert cfg.actor.activation == ALGORITHMS[name].runner_cfg().actor.activation
     assert (cfg.experiment_name, cfg.algorithm.gamma) == (f"task_{name}", 0.97)
@@ -160,6 +184,66 @@ def test_peers_train_without_a_distribution(name: str, style: str) -> None:
 def test_peers_of_a_task_with_memory_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"actor\.class_name is 'RNNModel'; fpo knows neither memory.*dpcppo"):
         load("My-Task-recurrent", "fpo")
+
+
+def test_presets_stay_presets() -> None:
+    """Each of a task's configurations becomes an agent, and the host's names choose among them."""
+    assert type(gymnasium.spec("My-Choice").kwargs["dpcppo"]()) is Presets
+    cfg, camera = load("My-Choice"), load("My-Choice", preset="single_camera")
+    assert (cfg.actor.class_name, cfg.experiment_name) == ("rsl_dpcppo.FlowActor", "task_dpcppo")
+    assert (camera.actor.class_name, camera.experiment_name) == ("rsl_dpcppo.FlowCNNActor", "task_camera_dpcppo")
+    assert camera.actor.cnn_cfg == {"output_channels": [4]}
+    assert Presets().default.experiment_name == "task"
+
+
+def test_peers_refuse_only_the_presets_with_images() -> None:
+    """And there before anything is built: by the first field that the host reads."""
+    assert load("My-Choice", "genpo").experiment_name == "task_genpo"
+    camera = copy.deepcopy(contract3.choose(gymnasium.spec("My-Choice").kwargs["genpo"](), "single_camera"))
+    with pytest.raises(ConfigError, match=r"Preset 'single_camera': actor\.class_name is 'CNNModel'; genpo knows"):
+        hasattr(camera, "to_dict")
+    with pytest.raises(ConfigError, match="actor.class_name is 'CNNModel'"):
+        gymnasium.spec("My-Camera").kwargs["genpo"]()
+    assert load("My-Camera").actor.class_name == "rsl_dpcppo.FlowCNNActor"
+
+
+def test_a_model_that_is_not_known_is_named(isaaclab_tasks_cfg: Any) -> None:
+    cfg = host_cfg("explicit")
+    cfg.actor = contract3.PresetCfg()
+    cfg.actor.distribution_cfg = contract3.GaussianDistributionCfg(init_std=1.0)
+    with pytest.raises(ConfigError, match="actor is a PresetCfg; an agent is made of one of RslRlRNNModelCfg"):
+        importlib.import_module("isaaclab_tasks_cfg.host_cfg").to_dpcppo(cfg)
+
+
+def test_the_list_says_why_agents_are_missing(isaaclab_tasks_cfg: Any) -> None:
+    remarks = importlib.import_module("isaaclab_tasks_cfg.listing")._remarks
+    assert remarks("My-Task", gymnasium.spec("My-Task").kwargs).endswith(", fpopp, dppo")
+    reason = "no genpo, genpopp, policyflow, fpo, fpopp, dppo: actor.class_name is 'CNNModel'; genpo knows"
+    assert reason in remarks("My-Camera", gymnasium.spec("My-Camera").kwargs)
+    broken = {**gymnasium.spec("My-Task").kwargs, "dpcppo": lambda: {}["networks"]}
+    assert remarks("My-Task", broken).endswith("; no dpcppo: KeyError('networks')")
+    assert remarks("None", {}) == "no agent: it has no rsl_rl_cfg_entry_point that one could be derived from"
+
+
+@pytest.mark.parametrize("variant", ["recurrent", "symmetry"])
+def test_other_configurations_of_a_task_have_agents_of_their_own(variant: str, isaaclab_tasks_cfg: Any) -> None:
+    def variant_cfg() -> Any:
+        cfg = host_cfg("recurrent" if variant == "recurrent" else "old")
+        cfg.algorithm.symmetry_cfg = {"use_data_augmentation": True} if variant == "symmetry" else None
+        return cfg
+
+    gymnasium.spec("My-Task").kwargs[isaaclab_tasks_cfg.VARIANTS[variant]] = variant_cfg
+    cfg = load("My-Task", f"dpcppo_{variant}")
+    assert cfg.experiment_name == f"task_dpcppo_{variant}"
+    assert cfg.actor.class_name == ("rsl_dpcppo.FlowRNNActor" if variant == "recurrent" else "rsl_dpcppo.FlowActor")
+    assert cfg.algorithm.symmetry_cfg == variant_cfg().algorithm.symmetry_cfg
+    assert f"dpcppo_{variant}" not in gymnasium.spec("My-Task-old").kwargs
+
+
+def test_tasks_that_come_later_have_agents_when_they_are_looked_up(isaaclab_tasks_cfg: Any) -> None:
+    kwargs = {"rsl_rl_cfg_entry_point": lambda: host_cfg("explicit")}
+    gymnasium.register(id="Template-Late", entry_point="none", kwargs=kwargs)
+    assert load("Template-Late").algorithm.class_name == "rsl_dpcppo.DPCPPO"
 
 
 def test_checkpoints_are_exported_with_no_host_at_hand(capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,7 +281,7 @@ def test_play_tasks_have_the_papers_agents_too() -> None:
 
 
 def test_ppo_paper_is_the_hosts_ppo() -> None:
-    cfg = load("Isaac-Ant", "rsl_rl_ppo_paper_cfg_entry_point")
+    cfg = load("Isaac-Ant", "rsl_rl_ppo-paper_cfg_entry_point")
     assert (cfg.algorithm.class_name, cfg.actor.class_name) == ("PPO", "MLPModel")
     assert (cfg.algorithm.entropy_coef, cfg.actor.hidden_dims) == (0.01, [400, 200, 100])
 

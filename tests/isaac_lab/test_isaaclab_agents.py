@@ -132,7 +132,7 @@ def test_every_task_has_an_agent_of_the_hosts_own_types() -> None:
 
 
 @pytest.mark.parametrize("task", sorted({column[0] for column in COLUMNS}))
-@pytest.mark.parametrize("agent", agent_names())
+@pytest.mark.parametrize("agent", ["dpcppo", "ppo_paper", *peers()])
 def test_hydra_takes_the_agents(task: str, agent: str) -> None:
     """Every value has a type that Hydra's store takes, and comes back from it as it was."""
     from hydra.core.config_store import ConfigStore
@@ -222,7 +222,38 @@ def spec_kwargs(task: str) -> dict[str, Any]:
 
 
 def test_agents_are_named_in_the_hosts_own_list() -> None:
-    """The host's message about an unknown agent lists keys that end in _cfg_entry_point only."""
-    with pytest.raises(ValueError, match="DPCPPO"):
-        load("Isaac-Ant-v0", "dpcpo")
-    assert {*agent_names()} <= {*spec_kwargs("Isaac-Ant-v0")}
+    """The host's message about an unknown agent lists keys that end in _cfg_entry_point only, each by its name."""
+    with pytest.raises(ValueError, match="Could not find configuration") as error:
+        load("Isaac-Velocity-Flat-Anymal-D-v0", "dpcpo")
+    (listed,) = (line for line in str(error.value).splitlines() if "rsl_rl" in line)
+    for name in spec_kwargs("Isaac-Velocity-Flat-Anymal-D-v0").keys() & set(agent_names()):
+        assert f", {name.upper().replace('_', '-')}," in f"{listed},"
+    assert "PAPER" not in listed.replace("PPO-PAPER", "")
+    assert {*agent_names()} - {*spec_kwargs("Isaac-Ant-v0")} == {"dpcppo_symmetry", "dpcppo_recurrent"}
+
+
+def test_symmetry_is_kept() -> None:
+    """Of the configuration with symmetry, which the paper's values lie on top of as they do of the plain one."""
+    from isaaclab_tasks.utils import load_cfg_from_registry
+
+    key = "rsl_rl_with_symmetry_cfg_entry_point"
+    tasks = [task for task in task_ids() if key in spec_kwargs(task)]
+    assert len(tasks) > 10
+    for task in tasks:
+        cfg, host = load_cfg_from_registry(task, "dpcppo_symmetry"), load_cfg_from_registry(task, key)
+        assert cfg.algorithm.symmetry_cfg.to_dict() == host.algorithm.symmetry_cfg.to_dict()
+        plain, mirrored = load(task, "dpcppo").to_dict(), cfg.to_dict()
+        assert mirrored["experiment_name"] == f"{host.experiment_name}_dpcppo_symmetry"
+        assert (mirrored["policy"], mirrored["num_steps_per_env"]) == (plain["policy"], plain["num_steps_per_env"])
+        if find_paper_task(task):
+            assert {**mirrored["algorithm"], "symmetry_cfg": None} == plain["algorithm"]
+
+
+def test_tasks_that_come_later_have_agents_when_they_are_looked_up() -> None:
+    """Those of a project, which is imported after Isaac Lab's tasks."""
+    import gymnasium
+
+    kwargs = {name: spec_kwargs("Isaac-Humanoid-v0")[name] for name in ("env_cfg_entry_point", HOST_KEY)}
+    gymnasium.register(id="Template-Late-v0", entry_point="none", kwargs=kwargs)
+    assert load("Template-Late-v0", "dpcppo").algorithm.class_name == "rsl_dpcppo.DPCPPO"
+    assert "dpcppo" in gymnasium.registry["Template-Late-v0"].kwargs

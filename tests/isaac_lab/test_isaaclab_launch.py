@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 
-from isaaclab_tasks_cfg.launch import find_checkout, launches
+from isaaclab_tasks_cfg.launch import find_script, launches
 from rsl_dpcppo.errors import LaunchError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -127,9 +127,27 @@ def test_wrong_overrides_are_explained(run_folder: Path, arguments: list[str], m
     assert "Learning iteration" not in output
 
 
+@needs_isaaclab
+def test_a_projects_task_trains(tmp_path: Path) -> None:
+    """Its own train.py, which registers its tasks after Isaac Lab's, with an id that does not begin with Isaac."""
+    checkout.make_project(tmp_path / "project")
+    arguments = ["--isaaclab-path", str(tmp_path / "project"), "--task", "Template-Reach-v0", "--agent", "dpcppo"]
+    launch.run(SCRIPTS / "train.py", *arguments, *SMALL, "--max_iterations=1", cwd=tmp_path)
+    assert list((tmp_path / "logs/rsl_rl/ant_dpcppo").glob("*/model_0.pt"))
+
+
+@needs_isaaclab
+def test_an_unknown_task_is_explained(run_folder: Path) -> None:
+    output = script("train.py", run_folder, "--task=Isaac-Template-Reach-v0", check=False)
+    assert "Error: Environment `Isaac-Template-Reach` doesn't exist" in output
+    assert "for a project's, give its folder to --isaaclab-path." in output
+
+
 def test_isaac_tasks_are_told_from_embedded_ones() -> None:
     assert launches(["train.py", "--task", "Isaac-Ant-v0"])
     assert launches(["train.py", "--headless", "--task=isaaclab_tasks:IsaacContrib-Lift-Cube-Franka"])
+    assert launches(["train.py", "--task", "Template-Reach-v0", "--isaaclab-path", "project"])
+    assert launches(["train.py", "--isaaclab-path=project", "--task", "Template-Reach-v0"])
     assert not launches(["train.py", "--task", "MultiGoal-v0"])
     assert not launches(["train.py"])
 
@@ -139,7 +157,7 @@ def test_a_missing_checkout_is_explained(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.delenv("ISAACLAB_PATH", raising=False)
     for path, found in ((None, "No Isaac Lab checkout is known"), (str(tmp_path), f"'{tmp_path}' has no")):
         with pytest.raises(LaunchError) as error:
-            find_checkout(path)
+            find_script(path, "train")
         for part in (found, "Supported: Isaac Lab 2.3", "isaaclab.sh -p", "MultiGoal-v0"):
             assert part in str(error.value)
 
@@ -148,16 +166,29 @@ def test_an_unsupported_checkout_is_explained(tmp_path: Path) -> None:
     checkout.make_checkout(tmp_path)
     (tmp_path / "VERSION").write_text("2.2.0\n")
     with pytest.raises(LaunchError, match=r"version 2\.2\.0"):
-        find_checkout(str(tmp_path))
+        find_script(str(tmp_path), "train")
 
 
 def test_the_checkout_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The flag wins over isaaclab.sh's variable."""
-    for name in ("one", "other"):
-        checkout.make_checkout(tmp_path / name)
+    one, other = (checkout.make_checkout(tmp_path / name) for name in ("one", "other"))
     monkeypatch.setenv("ISAACLAB_PATH", str(tmp_path / "one"))
-    assert find_checkout(None) == tmp_path / "one"
-    assert find_checkout(str(tmp_path / "other")) == tmp_path / "other"
+    assert find_script(None, "train") == one / "train.py"
+    assert find_script(str(tmp_path / "other"), "play") == other / "play.py"
+
+
+def test_a_projects_scripts_are_found_whatever_its_version(tmp_path: Path) -> None:
+    scripts = checkout.make_project(tmp_path / "template")
+    assert find_script(str(tmp_path / "template"), "play") == scripts / "play.py"
+    scripts = tmp_path / "robot_lab" / "scripts" / "reinforcement_learning" / "rsl_rl"  # where robot_lab has them
+    scripts.mkdir(parents=True)
+    (scripts / "train.py").touch()
+    (tmp_path / "robot_lab" / "VERSION").write_text("1.0.0\n")
+    assert find_script(str(tmp_path / "robot_lab"), "train") == scripts / "train.py"
+    with pytest.raises(
+        LaunchError, match=r"has no scripts/reinforcement_learning/rsl_rl/play\.py and no scripts/rsl_rl"
+    ):
+        find_script(str(tmp_path / "robot_lab"), "play")
 
 
 def test_without_isaac_lab_the_scripts_end_with_one_line(tmp_path: Path) -> None:
@@ -176,8 +207,13 @@ def test_list_tasks(tmp_path: Path) -> None:
     listed = {line.split()[0]: line for line in lines if line.startswith("  ")}
     assert sum(task.startswith("Isaac") for task in listed) > 150
     agents = "dpcppo, ppo_paper, dpcppo_fold, genpo, genpopp, policyflow, fpo, fpopp, dppo"
-    assert f"{agents}; paper's Table 6" in listed["Isaac-Ant-v0"]
-    assert listed["Isaac-Deploy-GearAssembly-UR10e-2F140-v0"].endswith(", dpcppo, dpcppo_fold")  # it has memory
+    assert listed["Isaac-Ant-v0"].endswith(f"{agents}; paper's Table 6")
+    assert "dpcppo, dpcppo_symmetry, dpcppo_fold" in listed["Isaac-Cartpole-v0"]
+    gear = listed["Isaac-Deploy-GearAssembly-UR10e-2F140-v0"]
+    assert ", dpcppo, dpcppo_fold; no genpo, genpopp, policyflow, fpo, fpopp, dppo: policy.class_name is" in gear
+    without = listed["Isaac-Lift-Cube-Franka-IK-Abs-v0"]
+    assert without.endswith("no agent: it has no rsl_rl_cfg_entry_point that one could be derived from")
+    assert not any(task.startswith("Gym-Isaac") for task in listed)
     assert "ppo_paper" not in listed["Isaac-Humanoid-v0"]
     assert "dpcppo" in listed["Isaac-Humanoid-v0"]
     assert "dpcppo, dpcppo_modes, dpcppo_paper, ppo" in listed["MultiGoal-v0"]

@@ -184,7 +184,8 @@ def film(env_id: str, cfg: GymnasiumEnvCfg, policy: Policy, num_steps: int, devi
 def task_ids() -> list[str]:
     """Return the registered ids of continuous-control tasks: Gymnasium's newest, and all that others registered.
 
-    What others registered may have other actions: only making an environment would tell.
+    Left out are those of Isaac Lab, which cannot be made without a configuration. What others registered may have other
+    actions: only making an environment would tell.
 
     Raises:
         ConfigError: If Gymnasium is not installed.
@@ -195,6 +196,8 @@ def task_ids() -> list[str]:
     def is_task(name: str, spec: Any) -> bool:
         entry_point = spec.entry_point
         module = entry_point if isinstance(entry_point, str) else getattr(entry_point, "__module__", "")
+        if "env_cfg_entry_point" in spec.kwargs:
+            return False
         if module.startswith("gymnasium.envs.mujoco"):
             return name.endswith("-v5")
         return name in CONTINUOUS or not module.startswith("gymnasium.")

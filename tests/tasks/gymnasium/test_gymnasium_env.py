@@ -234,9 +234,11 @@ def test_matrices_are_vectors_and_grey_images_are_not():
 
 
 def test_tasks_are_those_that_can_be_learned():
+    gymnasium.register("Isaac-Like-v0", entry_point="isaaclab.envs:Env", kwargs={"env_cfg_entry_point": "module:Cfg"})
     ids = task_ids()
+    gymnasium.registry.pop("Isaac-Like-v0")
     assert {"Pendulum-v1", "HalfCheetah-v5", "Recorder-v0"} <= set(ids)
-    assert not {"CartPole-v1", "HalfCheetah-v4", "CarRacing-v3", "GymV21Environment-v0"} & set(ids)
+    assert not {"CartPole-v1", "HalfCheetah-v4", "CarRacing-v3", "GymV21Environment-v0", "Isaac-Like-v0"} & set(ids)
 
 
 def test_problems_show_before_many_environments_are_made(monkeypatch):
