@@ -250,7 +250,7 @@ def make_checkout(folder: Path, version: str = "2.3.2") -> Path:
 
 
 def make_project(folder: Path) -> Path:
-    """Write a project as Isaac Lab's template makes it, with the task Template-Reach-v0; return where its scripts are."""
+    """Write a project like those of Isaac Lab's template, with the task Template-Reach-v0; return where train.py is."""
     tasks = "import isaaclab_tasks  # registers the tasks\n"
     assert tasks in START
     scripts = _write_scripts(folder / "scripts" / "rsl_rl", START.replace(tasks, f"{tasks}import project_tasks\n"))

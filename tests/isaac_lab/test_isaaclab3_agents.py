@@ -202,7 +202,7 @@ def test_peers_refuse_only_the_presets_with_images() -> None:
     camera = copy.deepcopy(contract3.choose(gymnasium.spec("My-Choice").kwargs["genpo"](), "single_camera"))
     with pytest.raises(ConfigError, match=r"Preset 'single_camera': actor\.class_name is 'CNNModel'; genpo knows"):
         hasattr(camera, "to_dict")
-    with pytest.raises(ConfigError, match="actor.class_name is 'CNNModel'"):
+    with pytest.raises(ConfigError, match=r"actor\.class_name is 'CNNModel'"):
         gymnasium.spec("My-Camera").kwargs["genpo"]()
     assert load("My-Camera").actor.class_name == "rsl_dpcppo.FlowCNNActor"
 

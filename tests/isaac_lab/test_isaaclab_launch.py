@@ -105,11 +105,18 @@ def actions(folder: Path, obs: torch.Tensor) -> list[Any]:
 
 
 @needs_isaaclab
-def test_paper_ppo_trains_too(run_folder: Path) -> None:
-    arguments = ["--task", "Isaac-Ant-v0", "--agent", "ppo_paper", "--isaaclab-path", str(run_folder / "IsaacLab")]
-    small = [argument for argument in SMALL if "flow" not in argument]
+@pytest.mark.parametrize(
+    ("task", "agent", "experiment"),
+    [
+        ("Isaac-Ant-v0", "ppo_paper", "ant_ppo_paper"),
+        ("Isaac-Cartpole-v0", "dpcppo_symmetry", "cartpole_dpcppo_symmetry"),
+    ],
+)
+def test_other_agents_train_too(run_folder: Path, task: str, agent: str, experiment: str) -> None:
+    arguments = ["--task", task, "--agent", agent, "--isaaclab-path", str(run_folder / "IsaacLab")]
+    small = [argument for argument in SMALL if agent != "ppo_paper" or "flow" not in argument]
     launch.run(SCRIPTS / "train.py", *arguments, *small, "--max_iterations=1", cwd=run_folder)
-    assert list((run_folder / "logs/rsl_rl/ant_ppo_paper").glob("*/model_0.pt"))
+    assert list((run_folder / "logs/rsl_rl" / experiment).glob("*/model_0.pt"))
 
 
 @needs_isaaclab
