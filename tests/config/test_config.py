@@ -578,7 +578,7 @@ def test_unknown_task_is_refused_with_a_hint() -> None:
         ConfigError, match=r"no task 'MultiGol-v0'. Did you mean 'MultiGoal-v0'\? Tasks: .*MultiGoal-v0"
     ):
         find_task("MultiGol-v0")
-    with pytest.raises(ConfigError, match="no task 'Ant'.* task of an Isaac Lab project with --isaaclab-path PROJECT"):
+    with pytest.raises(ConfigError, match=r"no task 'Ant'.* task of an Isaac Lab project with --isaaclab-path PROJECT"):
         make_agent("Ant", "dpcppo")
     with pytest.raises(ConfigError, match="'Isaac-Ant-v0' is a task of a host that trains and plays its tasks itself"):
         find_task("Isaac-Ant-v0")
