@@ -78,7 +78,7 @@ def test_agents_are_the_papers(column: list[str]) -> None:
     assert (paper_task.dpcppo.table, paper_task.ppo.table) == (int(table), int(table))
     play = task.replace("-v0", "-Play-v0")
     for task_id in [task] + [play] * (play in task_ids()):
-        for key in (agent, f"rsl_rl_{agent}_cfg_entry_point"):
+        for key in (agent, f"rsl_rl_{agent.replace('_', '-')}_cfg_entry_point"):
             cfg, host = load(task_id, key), load(task_id, HOST_KEY)
             algorithm = cfg.algorithm
             assert (algorithm.lam, algorithm.desired_kl, algorithm.clip_param) == (float(lam), float(kl), float(clip))
@@ -154,7 +154,7 @@ def test_tasks_of_genpo_and_of_the_ablations_have_agents() -> None:
 @pytest.mark.parametrize("name", peers())
 def test_peers_train_with_what_belongs_to_the_task(name: str) -> None:
     """Humanoid normalises, and weighs the value loss by 2."""
-    cfg, host = load("Isaac-Humanoid-v0", f"rsl_rl_{name}_cfg_entry_point"), load("Isaac-Humanoid-v0", HOST_KEY)
+    cfg, host = load("Isaac-Humanoid-v0", name), load("Isaac-Humanoid-v0", HOST_KEY)
     same = ("seed", "num_steps_per_env", "max_iterations", "save_interval", "clip_actions")
     assert [getattr(cfg, field) for field in same] == [getattr(host, field) for field in same]
     for field in ("actor_hidden_dims", "critic_hidden_dims", "actor_obs_normalization", "critic_obs_normalization"):
