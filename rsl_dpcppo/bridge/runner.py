@@ -57,6 +57,8 @@ class Runner(OnPolicyRunner):
     so that a resumed run is the run that was not interrupted. Their content is RSL-RL's: each runner reads the other's.
     """
 
+    device: str
+
     def __init__(self, env: Any, train_cfg: dict[str, Any], log_dir: str | None = None, device: str = "cpu") -> None:
         """Build as RSL-RL does, after a look at the environment.
 
