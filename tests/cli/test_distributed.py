@@ -87,7 +87,7 @@ def test_two_processes_train_resume_and_fail_as_one(tmp_path: Path) -> None:
     assert len(list(run.glob("events.out.tfevents.*"))) == 1
     assert (run / "evaluation.json").exists()
     assert output.count("Learning iteration 1/2") == output.count("Logging experiment in directory") == 1
-    assert re.search(r"Total (time)?steps: +256 ", output)  # 2 processes x 16 environments x 4 steps x 2 iterations
+    assert re.search(r"Total (time)?steps: +256\b", output)  # 2 processes x 16 environments x 4 steps x 2 iterations
     cfg = load_agent(run)
     assert cfg is not None
     assert cfg.seed == 7
