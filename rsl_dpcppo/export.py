@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from torch import Tensor, nn
 
@@ -99,7 +100,17 @@ def export(module: ExportedPolicy, folder: Path, name: str = "policy") -> tuple[
             external_data=False,
             verbose=False,
         )
+    _remove_traces(onnx_path)
     return jit_path, onnx_path
+
+
+def _remove_traces(path: Path) -> None:
+    """Remove what torch notes of each operation: stack traces with this machine's paths, half of the file."""
+    model = onnx.load(path)
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("metadata_props")
+    onnx.save(model, path)
 
 
 def example_inputs(module: ExportedPolicy, batch_size: int, seed: int = 0) -> dict[str, Tensor]:

@@ -161,6 +161,12 @@ def test_onnx_file_names_its_inputs_and_outputs(model: Any, tmp_path: Path) -> N
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["robot.onnx", "robot.pt"]
 
 
+def test_onnx_file_does_not_tell_where_it_was_made(model: Any, tmp_path: Path) -> None:
+    """Torch's exporter notes the stack of each operation, with the paths of this machine."""
+    _, path = export(exported_policy(model), tmp_path)
+    assert b".py" not in path.read_bytes()
+
+
 def test_exported_policy_is_a_copy(model: Any) -> None:
     obs = observations(5)
     module = exported_policy(model, "7", "flow", 2)

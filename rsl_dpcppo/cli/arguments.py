@@ -43,6 +43,9 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max_iterations", type=positive, help="iterations to do, after those of --resume")
     parser.add_argument("--run_name", help="suffix of the run's folder")
     parser.add_argument("--resume", action="store_true", help="continue a run, the newest by default")
+    parser.add_argument(
+        "--distributed", action="store_true", help="train in several processes, which torchrun starts, a GPU each"
+    )
     parser.add_argument("--logger", choices=("tensorboard", "wandb", "neptune"), help="where the metrics go")
     parser.add_argument("--log_project_name", help="project at W&B or Neptune")
 

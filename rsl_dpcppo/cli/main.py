@@ -21,6 +21,7 @@ from rsl_dpcppo.errors import (
     ExportError,
     LaunchError,
     NonFiniteError,
+    RankError,
     StoppedError,
 )
 
@@ -42,10 +43,10 @@ the latter two raise LaunchError where the host is missing."""
 DIVERGED = 3
 """Exit status of a run that was stopped because a loss became infinite or not a number."""
 
-USER_ERRORS = (ConfigError, CheckpointError, EnvError, ExportError, LaunchError, NonFiniteError)
+USER_ERRORS = (ConfigError, CheckpointError, EnvError, ExportError, LaunchError, NonFiniteError, RankError)
 """Errors that a user can mend: their message is all that is shown."""
 
-STATUS = {NonFiniteError: DIVERGED, LaunchError: 1}
+STATUS = {NonFiniteError: DIVERGED, LaunchError: 1, RankError: 1}
 """Exit statuses of these; 2 for the others."""
 
 

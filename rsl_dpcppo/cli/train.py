@@ -11,7 +11,9 @@ import dataclasses
 import importlib.util
 import io
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,12 @@ import torch
 from omegaconf import OmegaConf
 
 from rsl_dpcppo.cli.arguments import add_run_arguments, add_training_arguments, make_parser, parse
+from rsl_dpcppo.cli.distributed import device_of, find_place
 from rsl_dpcppo.cli.run_cfg import changes, check_task, override, save_agent
 from rsl_dpcppo.cli.runs import build, configuration_of, find, load, make_env, make_policies, new_run
-from rsl_dpcppo.config import RunnerCfg
+from rsl_dpcppo.config import RunnerCfg, check_several_processes
 from rsl_dpcppo.errors import CheckpointError, ConfigError, MissingCheckpointError
+from rsl_dpcppo.learning.ranks import leave
 from rsl_dpcppo.metrics import peak_memory
 from rsl_dpcppo.tasks.registry import find_task
 from rsl_dpcppo.tasks.task import Policy, Task
@@ -36,31 +40,47 @@ def train(arguments: list[str]) -> None:
     args, overrides = parse(parser, arguments)
     if (args.load_run or args.checkpoint) and not args.resume:
         raise ConfigError("--load_run and --checkpoint name the run to continue: add --resume.")
+    here = find_place(args.distributed)
+    args.device = device_of(here, args.device)
+    if here.rank > 0:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  process 0 tells it
     task = find_task(args.task)
     cfg, env_cfg, checkpoint = _configure(task, args, overrides)
     if importlib.util.find_spec(cfg.logger) is None:  # each has its package's name
         raise ConfigError(f"logger is '{cfg.logger}', which is not installed here: pip install {cfg.logger}")
+    if here.world_size > 1:
+        check_several_processes("agent.algorithm", cfg.algorithm)
+        cfg = dataclasses.replace(cfg, seed=cfg.seed + here.rank)
 
     env = make_env(task, env_cfg, cfg, args.device)
-    run = new_run(cfg)
+    run = new_run(cfg) if here.rank == 0 else None
     try:
         runner = build(cfg, env, args.device, run)
         if checkpoint:
             print(f"[INFO] Resuming from: {checkpoint}")
             runner.load(str(checkpoint), map_location=args.device)
     except Exception:
-        shutil.rmtree(run)  # made above; RSL-RL may have begun to log there
+        if run:
+            shutil.rmtree(run)  # made above; RSL-RL may have begun to log there
         raise
-    save_agent(cfg, run)
-    OmegaConf.save(OmegaConf.create({**env.cfg, "task": task.name}), run / "params" / "env.yaml")
-    print(f"[INFO] Logging experiment in directory: {run.resolve()}")
+    if run:
+        save_agent(cfg, run)
+        OmegaConf.save(OmegaConf.create({**env.cfg, "task": task.name}), run / "params" / "env.yaml")
+        print(f"[INFO] Logging experiment in directory: {run.resolve()}")
     runner.learn(cfg.max_iterations, init_at_random_ep_len=checkpoint is None)
+    leave()
+    if run:
+        _report(task, args, cfg, runner, run)
+    env.close()
+
+
+def _report(task: Task, args: argparse.Namespace, cfg: RunnerCfg, runner: Any, run: Path) -> None:
+    """Write what a run took and what it learned into its folder."""
     resources = {"peak_memory_mib": peak_memory(args.device)}
     (run / "resources.json").write_text(json.dumps(resources) + "\n", encoding="utf-8")
 
     torch.manual_seed(cfg.seed)
-    task.report(make_policies(runner, cfg) | _rival(task, args, env), env, run)
-    env.close()
+    task.report(make_policies(runner, cfg) | _rival(task, args, runner.env), runner.env, run)
 
 
 def _configure(

@@ -4,6 +4,7 @@
 """Two processes train as one: equal weights on both ranks, and those of one process with the joined batch.
 
 RSL-RL's runner asks for CUDA and NCCL; here its algorithm runs on two CPU processes with gloo.
+tests/cli/test_distributed.py has the whole command.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch.multiprocessing
 from agents import agent_dict, collect, flat_parameters, make_runner, small_agent, small_peer
 from torch import Tensor
 
+from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.learning import fit
 from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalEnv
 
@@ -120,6 +122,19 @@ def test_ranks_of_other_algorithms_keep_equal_weights(tmp_path: Path, name: str)
     untrained = weights(build_peer(0, name))
     assert all(torch.equal(value, second[key]) for key, value in first.items())
     assert not torch.equal(first["averaged flow"], untrained["averaged flow"])
+
+
+def test_only_rank_0_saves_and_takes_the_environments_state(tmp_path: Path) -> None:
+    """One file serves all ranks; if each took its environments' state, all would start the same episodes."""
+    first, second = (make_runner(MultiGoalEnv(4, seed=seed), agent_dict(), kind=Runner) for seed in (0, 1))
+    first.save(str(tmp_path / "model_0.pt"))
+    second.gpu_global_rank = 1
+    before = {name: x.clone() for name, x in second.env.state_dict().items()}
+    second.load(str(tmp_path / "model_0.pt"))
+    assert torch.equal(weights(first)["averaged flow"], weights(second)["averaged flow"])
+    assert all(torch.equal(x, before[name]) for name, x in second.env.state_dict().items())
+    second.save(str(tmp_path / "model_1.pt"))
+    assert [path.name for path in tmp_path.iterdir()] == ["model_0.pt"]
 
 
 def test_two_ranks_equal_one_with_the_joined_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
