@@ -77,6 +77,15 @@ class Generation(Protocol):
     def log_dir(self, runner: Any) -> str | None:
         """Return where a runner logs, if it does."""
 
+    def writer(self, runner: Any) -> Any:
+        """Return what a runner logs with, a SummaryWriter of TensorBoard's; None if it does not log."""
+
+    def open_writer(self, runner: Any) -> None:
+        """Open the logging service, if it is not open, and keep it open after learn until :meth:`close_writer`."""
+
+    def close_writer(self, runner: Any) -> None:
+        """Close what :meth:`open_writer` opened."""
+
     def upload_model(self, runner: Any, path: str) -> None:
         """Hand a written checkpoint to the logging service."""
 

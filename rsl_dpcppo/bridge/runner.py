@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rsl_dpcppo.bridge.action_space import check_action_space
 from rsl_dpcppo.bridge.installed import generation
+from rsl_dpcppo.bridge.logs import LoggedCfg, upload_figures
 from rsl_dpcppo.bridge.ppo import FlowPPO
 from rsl_dpcppo.bridge.stopping import StopRequest
 from rsl_dpcppo.checkpoint import WEIGHTS, check_types, not_finite, read_checkpoint, write_checkpoint
@@ -64,9 +65,25 @@ class Runner(OnPolicyRunner):
         check_action_space(env)
         groups = train_cfg.get("obs_groups") or {}
         check_environment(env, {"policy", *(name for names in groups.values() for name in names)})
+        if type(env.cfg) is dict and train_cfg.get("logger", "tensorboard") != "tensorboard":
+            env.cfg = LoggedCfg(env.cfg)
         super().__init__(env, train_cfg, log_dir, device)
         if not isinstance(self.alg, FlowPPO):  # whose learner does so itself
             guard_optimizer(self.alg.optimizer)
+
+    def open_logger(self) -> None:
+        """Open the logging service ahead of :meth:`learn`, and keep it open for what is made after it.
+
+        What is wrong with the service shows before anything is trained.
+        """
+        generation.open_writer(self)
+
+    def close_logger(self, folder: Path) -> None:
+        """Log the pictures and videos of a folder, and close what :meth:`open_logger` opened."""
+        writer = generation.writer(self)
+        if writer is not None:  # as it is in all processes but the first
+            upload_figures(writer, folder, self.current_learning_iteration)
+        generation.close_writer(self)
 
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
         """Train as RSL-RL does; a signal that asks to end is followed after the present iteration, with a checkpoint.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import importlib.util
 import io
 import json
 import shutil
@@ -19,6 +18,7 @@ import torch
 from omegaconf import OmegaConf
 
 from rsl_dpcppo.cli.arguments import add_run_arguments, add_training_arguments, make_parser, parse
+from rsl_dpcppo.cli.logger import check_logger
 from rsl_dpcppo.cli.run_cfg import changes, check_task, override, save_agent
 from rsl_dpcppo.cli.runs import build, configuration_of, find, load, make_env, make_policies, new_run
 from rsl_dpcppo.config import RunnerCfg
@@ -38,8 +38,7 @@ def train(arguments: list[str]) -> None:
         raise ConfigError("--load_run and --checkpoint name the run to continue: add --resume.")
     task = find_task(args.task)
     cfg, env_cfg, checkpoint = _configure(task, args, overrides)
-    if importlib.util.find_spec(cfg.logger) is None:  # each has its package's name
-        raise ConfigError(f"logger is '{cfg.logger}', which is not installed here: pip install {cfg.logger}")
+    check_logger(cfg.logger)
 
     env = make_env(task, env_cfg, cfg, args.device)
     run = new_run(cfg)
@@ -48,8 +47,11 @@ def train(arguments: list[str]) -> None:
         if checkpoint:
             print(f"[INFO] Resuming from: {checkpoint}")
             runner.load(str(checkpoint), map_location=args.device)
-    except Exception:
+        runner.open_logger()
+    except BaseException as error:
         shutil.rmtree(run)  # made above; RSL-RL may have begun to log there
+        if type(error).__module__.startswith(cfg.logger):  # the service's own, such as no key or no connection
+            raise ConfigError(f"logger is '{cfg.logger}', and {str(error).splitlines()[0]}") from None
         raise
     save_agent(cfg, run)
     OmegaConf.save(OmegaConf.create({**env.cfg, "task": task.name}), run / "params" / "env.yaml")
@@ -60,6 +62,7 @@ def train(arguments: list[str]) -> None:
 
     torch.manual_seed(cfg.seed)
     task.report(make_policies(runner, cfg) | _rival(task, args, env), env, run)
+    runner.close_logger(run)
     env.close()
 
 

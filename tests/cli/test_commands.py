@@ -277,7 +277,7 @@ def test_runs_started_in_one_second_do_not_share_a_folder() -> None:
         (["agent.run_name=.."], "run_name is '..'"),
         (["--run_name=" + "x" * 200], "150 bytes at most"),
         (["--seed=-1"], "seed is -1"),
-        (["--logger=neptune"], "logger is 'neptune', which is not installed here: pip install neptune"),
+        (["--logger=neptune"], "logger is 'neptune', which is not installed here: pip install -e \".[neptune]\""),
         (["--seed=99999999999999999999"], "seed is 99999999999999999999"),
         (["--num_envs=1000000000000"], "num_envs is 1000000000000; it must be a whole number, 1 or more and at most"),
         (["agent.num_envs=1000000000000"], "num_envs is 1000000000000"),

@@ -13,31 +13,33 @@ from typing import Any
 from rsl_dpcppo.bridge.v3.agent import MODEL_SECTION, STOCK_MODEL, model_names, to_rsl_rl
 from rsl_dpcppo.bridge.v3.files import (
     collect_state,
-    log_dir,
     policy_state,
     rebuild_model,
     restore_state,
     unclamped_std,
-    upload_model,
 )
 from rsl_dpcppo.bridge.v3.host import find_model, make_host
+from rsl_dpcppo.bridge.v3.logs import close_writer, log_dir, open_writer, upload_model, writer
 from rsl_dpcppo.learning.policy import FlowPolicy
 
 __all__ = [
     "MODEL_SECTION",
     "STOCK_MODEL",
+    "close_writer",
     "collect_state",
     "find_model",
     "log_dir",
     "make_host",
     "model_class",
     "model_names",
+    "open_writer",
     "policy_state",
     "rebuild_model",
     "restore_state",
     "to_rsl_rl",
     "unclamped_std",
     "upload_model",
+    "writer",
 ]
 
 

@@ -41,19 +41,6 @@ def unclamped_std(runner: Any) -> Tensor | None:
     return getattr(runner.alg.policy, "std", None)
 
 
-def log_dir(runner: Any) -> str | None:
-    """Return where a runner logs, if it does."""
-    return (runner.logger if hasattr(runner, "logger") else runner).log_dir  # the logger has it from 3.2 on
-
-
-def upload_model(runner: Any, path: str) -> None:
-    """Hand a written checkpoint to the logging service."""
-    if hasattr(runner, "logger"):  # from 3.2
-        runner.logger.save_model(path, runner.current_learning_iteration)
-    elif runner.logger_type in ("neptune", "wandb"):
-        runner.writer.save_model(path, runner.current_learning_iteration)
-
-
 def policy_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
     """Return the weights of the model with the policy, which is the critic's too."""
     return checkpoint["model_state_dict"]

@@ -28,16 +28,6 @@ def unclamped_std(runner: Any) -> Tensor | None:
     return None if hasattr(distribution, "std_range") else getattr(distribution, "std_param", None)
 
 
-def log_dir(runner: Any) -> str | None:
-    """Return where a runner logs, if it does."""
-    return runner.logger.log_dir
-
-
-def upload_model(runner: Any, path: str) -> None:
-    """Hand a written checkpoint to the logging service."""
-    runner.logger.save_model(path, runner.current_learning_iteration)
-
-
 def policy_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
     """Return the weights of the model with the policy."""
     return checkpoint["actor_state_dict"]

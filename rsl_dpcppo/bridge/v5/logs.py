@@ -1,0 +1,39 @@
+# Copyright (c) 2026, The rsl-dpcppo authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Where RSL-RL 5.x logs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def log_dir(runner: Any) -> str | None:
+    """Return where a runner logs, if it does."""
+    return runner.logger.log_dir
+
+
+def writer(runner: Any) -> Any:
+    """Return what a runner logs with; None if it does not."""
+    return runner.logger.writer
+
+
+def open_writer(runner: Any) -> None:
+    """Open the logging service ahead of learn, which otherwise opens it and closes it."""
+    runner.logger.init_logging_writer()
+    runner.logger.init_logging_writer = runner.logger.stop_logging_writer = _nothing  # hide the class's
+
+
+def close_writer(runner: Any) -> None:
+    """Close what :func:`open_writer` opened."""
+    del runner.logger.init_logging_writer, runner.logger.stop_logging_writer
+    runner.logger.stop_logging_writer()
+
+
+def upload_model(runner: Any, path: str) -> None:
+    """Hand a written checkpoint to the logging service."""
+    runner.logger.save_model(path, runner.current_learning_iteration)
+
+
+def _nothing() -> None:
+    """Leave the service open."""
