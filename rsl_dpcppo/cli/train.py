@@ -17,10 +17,11 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from rsl_dpcppo.cli.arguments import add_run_arguments, add_training_arguments, make_parser, parse
+from rsl_dpcppo.cli.arguments import parse_train
+from rsl_dpcppo.cli.fields import describe
 from rsl_dpcppo.cli.logger import check_logger
-from rsl_dpcppo.cli.run_cfg import changes, check_task, override, save_agent
-from rsl_dpcppo.cli.runs import build, configuration_of, find, load, make_env, make_policies, new_run
+from rsl_dpcppo.cli.run_cfg import changes, check_task, load_config, override, save_agent
+from rsl_dpcppo.cli.runs import build, configuration_of, find, find_device, load, make_env, make_policies, new_run
 from rsl_dpcppo.config import RunnerCfg
 from rsl_dpcppo.errors import CheckpointError, ConfigError, MissingCheckpointError
 from rsl_dpcppo.metrics import peak_memory
@@ -30,14 +31,13 @@ from rsl_dpcppo.tasks.task import Policy, Task
 
 def train(arguments: list[str]) -> None:
     """Train an agent, then report what it learned."""
-    parser = make_parser("Train an agent.")
-    add_run_arguments(parser)
-    add_training_arguments(parser)
-    args, overrides = parse(parser, arguments)
-    if (args.load_run or args.checkpoint) and not args.resume:
-        raise ConfigError("--load_run and --checkpoint name the run to continue: add --resume.")
+    args, overrides = parse_train(arguments)
     task = find_task(args.task)
     cfg, env_cfg, checkpoint = _configure(task, args, overrides)
+    if args.fields:
+        print(f"{describe(cfg, 'agent')}\n{describe(env_cfg, 'env')}")
+        return
+    args.device = find_device(args.device)
     check_logger(cfg.logger)
 
     env = make_env(task, env_cfg, cfg, args.device)
@@ -82,7 +82,9 @@ def _configure(
         cfg = dataclasses.replace(override(cfg, overrides["agent"]), **given)
         return cfg, override(env_cfg, overrides["env"], "env")
 
-    cfg, env_cfg = apply(task.make_agent(args.agent), task.env_cfg())
+    preset = task.make_agent(args.agent)
+    begin_with = load_config(args.config, preset, args.agent) if args.config else preset
+    cfg, env_cfg = apply(begin_with, task.env_cfg())
     if not args.resume:
         return cfg, env_cfg, None
     checkpoint = find(cfg.experiment_name, args)

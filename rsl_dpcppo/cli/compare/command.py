@@ -20,8 +20,7 @@ from rsl_dpcppo.cli.compare.curves import draw, write_csv
 from rsl_dpcppo.cli.compare.results import Result, read_result
 from rsl_dpcppo.cli.compare.table import format_table
 from rsl_dpcppo.cli.main import DIVERGED
-from rsl_dpcppo.cli.run_cfg import load_agent, override
-from rsl_dpcppo.cli.runs import LOG_ROOT
+from rsl_dpcppo.cli.run_cfg import LOG_ROOT, load_agent, override
 from rsl_dpcppo.config import RunnerCfg, check_name
 from rsl_dpcppo.errors import ConfigError, StoppedError
 from rsl_dpcppo.tasks.registry import find_task
@@ -88,7 +87,7 @@ def _agent_cfg(args: argparse.Namespace, task: str, agent: str, overrides: list[
     return override(cfg, overrides)
 
 
-def _finish(cfg: RunnerCfg, task: str, agent: str, device: str, overrides: list[str]) -> bool:
+def _finish(cfg: RunnerCfg, task: str, agent: str, device: str | None, overrides: list[str]) -> bool:
     """Run, or continue, one run unless it is finished; return False if it diverged."""
     folders = _folders(cfg)
     _check_same(cfg, folders)
@@ -97,7 +96,7 @@ def _finish(cfg: RunnerCfg, task: str, agent: str, device: str, overrides: list[
         raise ConfigError(f"'{folders[-1]}' has {done} iterations already; ask for as many, or give another --name.")
     if done == cfg.max_iterations and (folders[-1] / "evaluation.json").is_file():
         return True
-    command = [*TRAIN, f"--task={task}", f"--agent={agent}", f"--device={device}"]
+    command = [*TRAIN, f"--task={task}", f"--agent={agent}", *([f"--device={device}"] if device else [])]
     command += [f"--seed={cfg.seed}", f"--num_envs={cfg.num_envs}", f"--run_name={cfg.run_name}"]
     command += [f"--experiment_name={cfg.experiment_name}", *overrides]
     if done:
