@@ -34,6 +34,15 @@ class Generation(Protocol):
     STOCK_MODEL: str
     """RSL-RL's own model over vectors, in that section."""
 
+    STOCK_PACKAGE: str
+    """Where that model is."""
+
+    STOCK_NETWORK: str
+    """What that model calls the network that makes the mean action."""
+
+    STOCK_NORMALIZER: str
+    """What that model calls the normaliser before it."""
+
     def make_host(self, alg: Any) -> Host:
         """Return RSL-RL's PPO as a learner asks for it."""
 

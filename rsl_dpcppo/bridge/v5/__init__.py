@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from rsl_dpcppo.bridge.v5.agent import MODEL_SECTION, STOCK_MODEL, model_names, to_rsl_rl
+from rsl_dpcppo.bridge.v5.agent import (
+    MODEL_SECTION,
+    STOCK_MODEL,
+    STOCK_NETWORK,
+    STOCK_NORMALIZER,
+    STOCK_PACKAGE,
+    model_names,
+    to_rsl_rl,
+)
 from rsl_dpcppo.bridge.v5.files import (
     collect_state,
     policy_state,
@@ -25,6 +33,9 @@ from rsl_dpcppo.learning.policy import FlowPolicy
 __all__ = [
     "MODEL_SECTION",
     "STOCK_MODEL",
+    "STOCK_NETWORK",
+    "STOCK_NORMALIZER",
+    "STOCK_PACKAGE",
     "close_writer",
     "collect_state",
     "find_model",
