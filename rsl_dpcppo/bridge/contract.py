@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -80,6 +81,9 @@ class Generation(Protocol):
     def restore_state(self, runner: Any, checkpoint: dict[str, Any], for_training: bool) -> None:
         """Load what :meth:`collect_state` returned; without the optimizers unless for training."""
 
+    def train_mode(self, runner: Any) -> None:
+        """Put the networks back into the mode that they train in, after they have played."""
+
     def unclamped_std(self, runner: Any) -> Tensor | None:
         """Return the standard deviation of the Gaussian, if it is a parameter that RSL-RL lets fall below zero."""
 
@@ -94,6 +98,12 @@ class Generation(Protocol):
 
     def close_writer(self, runner: Any) -> None:
         """Close what :meth:`open_writer` opened."""
+
+    def log_owner(self, runner: Any) -> Any:
+        """Return the object whose method ``log`` learn calls after each iteration."""
+
+    def returns(self, runner: Any, arguments: tuple[Any, ...]) -> Sequence[float]:
+        """Return the last episodes' returns, given the arguments of ``log``."""
 
     def upload_model(self, runner: Any, path: str) -> None:
         """Hand a written checkpoint to the logging service."""

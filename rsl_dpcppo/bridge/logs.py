@@ -10,6 +10,23 @@ from pathlib import Path
 from typing import Any
 
 
+@dataclass(frozen=True)
+class Iteration:
+    """An iteration that has ended."""
+
+    number: int
+    """Its number, from 0; a resumed run goes on counting."""
+
+    total: int
+    """The number after the last one's."""
+
+    mean_reward: float | None
+    """Mean return of the last 100 episodes; None before one has ended."""
+
+    table: str
+    """What RSL-RL prints."""
+
+
 @dataclass(init=False, repr=False, eq=False)
 class LoggedCfg(dict[str, Any]):
     """An environment's dictionary as W&B's and Neptune's writers ask for it: with ``to_dict``, or as a dataclass."""

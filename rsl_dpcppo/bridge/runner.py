@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import re
 import signal
+import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from rsl_rl.runners import OnPolicyRunner
 from torch import Tensor
 
 from rsl_dpcppo.bridge.action_space import check_action_space
 from rsl_dpcppo.bridge.installed import generation
-from rsl_dpcppo.bridge.logs import LoggedCfg, upload_figures
+from rsl_dpcppo.bridge.logs import Iteration, LoggedCfg, upload_figures
 from rsl_dpcppo.bridge.ppo import FlowPPO
 from rsl_dpcppo.bridge.stopping import StopRequest
 from rsl_dpcppo.checkpoint import WEIGHTS, check_types, not_finite, read_checkpoint, write_checkpoint
@@ -85,8 +88,26 @@ class Runner(OnPolicyRunner):
             upload_figures(writer, folder, self.current_learning_iteration)
         generation.close_writer(self)
 
-    def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
+    @contextlib.contextmanager
+    def playing(self) -> Iterator[None]:
+        """Let the policy act in between: gradients, random numbers and the networks' mode are kept from it."""
+        cuda = [torch.device(self.device)] if torch.device(self.device).type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(cuda):
+            yield
+        generation.train_mode(self)
+
+    def learn(
+        self,
+        num_learning_iterations: int,
+        init_at_random_ep_len: bool = False,
+        after_iteration: Callable[[Iteration], None] | None = None,
+    ) -> None:
         """Train as RSL-RL does; a signal that asks to end is followed after the present iteration, with a checkpoint.
+
+        Args:
+            num_learning_iterations: Iterations to do.
+            init_at_random_ep_len: Whether the environments' first episodes begin anywhere within their length.
+            after_iteration: Takes each iteration that was logged, and what RSL-RL would print of it.
 
         Raises:
             StoppedError: After such a signal.
@@ -122,8 +143,20 @@ class Runner(OnPolicyRunner):
                 raise NonFiniteError(f"{reason} Training stops; the last checkpoint is from before it.")
             return losses
 
+        owner, total = generation.log_owner(self), self.current_learning_iteration + num_learning_iterations
+        log = owner.log
+
+        def log_quietly(*args: Any, **kwargs: Any) -> None:
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                log(*args, **kwargs)
+            if table := printed.getvalue():  # processes that do not log print nothing
+                rewards = generation.returns(self, args)
+                mean = statistics.fmean(rewards) if rewards else None
+                after_iteration(Iteration(self.current_learning_iteration, total, mean, table))  # type: ignore[misc]
+
         with (
             StopRequest() as request,
+            replaced(owner, "log", log_quietly if after_iteration else log),
             replaced(self.alg, "act", act_unless_asked_to_stop),
             replaced(self.env, "step", checked_step),
             replaced(self.alg, "update", checked_update),

@@ -60,6 +60,7 @@ def parse_train(arguments: list[str]) -> Parsed:
     parser.add_argument(
         "--video_interval", type=positive, default=2000, help="steps from one video to the next (default: %(default)s)"
     )
+    parser.add_argument("--verbose", action="store_true", help="print RSL-RL's table of every iteration")
     parser.add_argument("--fields", action="store_true", help="list the fields of agent and environment, and end")
     parsed = parse(parser, arguments)
     parsed.args.agent = agent

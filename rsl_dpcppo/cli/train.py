@@ -17,16 +17,20 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
+from rsl_dpcppo.bridge.logs import Iteration
+from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.cli.arguments import parse_train
+from rsl_dpcppo.cli.console import console
 from rsl_dpcppo.cli.fields import describe
 from rsl_dpcppo.cli.logger import check_logger
 from rsl_dpcppo.cli.run_cfg import changes, check_task, load_config, override, save_agent
 from rsl_dpcppo.cli.runs import build, configuration_of, find, find_device, load, make_env, make_policies, new_run
+from rsl_dpcppo.cli.video import Camera
 from rsl_dpcppo.config import RunnerCfg
 from rsl_dpcppo.errors import CheckpointError, ConfigError, MissingCheckpointError
 from rsl_dpcppo.metrics import peak_memory
 from rsl_dpcppo.tasks.registry import find_task
-from rsl_dpcppo.tasks.task import Policy, Task
+from rsl_dpcppo.tasks.task import Film, Policy, Task
 
 
 def train(arguments: list[str]) -> None:
@@ -47,6 +51,7 @@ def train(arguments: list[str]) -> None:
         if checkpoint:
             print(f"[INFO] Resuming from: {checkpoint}")
             runner.load(str(checkpoint), map_location=args.device)
+        camera = _camera(task, env_cfg, cfg, runner, args, run) if args.video else None
         runner.open_logger()
     except BaseException as error:
         shutil.rmtree(run)  # made above; RSL-RL may have begun to log there
@@ -56,7 +61,14 @@ def train(arguments: list[str]) -> None:
     save_agent(cfg, run)
     OmegaConf.save(OmegaConf.create({**env.cfg, "task": task.name}), run / "params" / "env.yaml")
     print(f"[INFO] Logging experiment in directory: {run.resolve()}")
-    runner.learn(cfg.max_iterations, init_at_random_ep_len=checkpoint is None)
+    with console(args.verbose) as show:
+
+        def after_iteration(iteration: Iteration) -> None:
+            show(iteration)
+            if camera:
+                camera(iteration.number)
+
+        runner.learn(cfg.max_iterations, checkpoint is None, after_iteration)
     resources = {"peak_memory_mib": peak_memory(args.device)}
     (run / "resources.json").write_text(json.dumps(resources) + "\n", encoding="utf-8")
 
@@ -96,6 +108,20 @@ def _configure(
         for change in changes(begun, present, section):
             print(f"[INFO] Changed on resuming: {change}")
     return *now, checkpoint
+
+
+def _camera(
+    task: Task, env_cfg: Any, cfg: RunnerCfg, runner: Runner, args: argparse.Namespace, run: Path
+) -> Camera:
+    """Return what films the policy that the report shows a picture of."""
+
+    def film() -> Film:
+        assert task.film is not None
+        with runner.playing():
+            policy = [policy for policy in make_policies(runner, cfg).values() if policy.caption][-1]
+            return task.film(env_cfg, policy, args.video_length, args.device, cfg.seed)
+
+    return Camera(film, run / "videos" / "train", args.video_interval, cfg.num_steps_per_env)
 
 
 def _rival(task: Task, args: argparse.Namespace, env: object) -> dict[str, Policy]:

@@ -24,10 +24,11 @@ from rsl_dpcppo.bridge.v3.files import (
     policy_state,
     rebuild_model,
     restore_state,
+    train_mode,
     unclamped_std,
 )
 from rsl_dpcppo.bridge.v3.host import find_model, make_host
-from rsl_dpcppo.bridge.v3.logs import close_writer, log_dir, open_writer, upload_model, writer
+from rsl_dpcppo.bridge.v3.logs import close_writer, log_dir, log_owner, open_writer, returns, upload_model, writer
 from rsl_dpcppo.learning.policy import FlowPolicy
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "collect_state",
     "find_model",
     "log_dir",
+    "log_owner",
     "make_host",
     "model_class",
     "model_names",
@@ -47,7 +49,9 @@ __all__ = [
     "policy_state",
     "rebuild_model",
     "restore_state",
+    "returns",
     "to_rsl_rl",
+    "train_mode",
     "unclamped_std",
     "upload_model",
     "writer",

@@ -36,6 +36,11 @@ def restore_state(runner: Any, checkpoint: dict[str, Any], for_training: bool) -
             alg.rnd_optimizer.load_state_dict(checkpoint["rnd_optimizer_state_dict"])
 
 
+def train_mode(runner: Any) -> None:
+    """Put the networks back into the mode that they train in."""
+    runner.train_mode()
+
+
 def unclamped_std(runner: Any) -> Tensor | None:
     """Return the standard deviation, if it is a parameter: it may fall below zero, and acting fails then."""
     return getattr(runner.alg.policy, "std", None)

@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
 def log_dir(runner: Any) -> str | None:
     """Return where a runner logs, if it does."""
-    return _owner(runner).log_dir
+    return log_owner(runner).log_dir
 
 
 def writer(runner: Any) -> Any:
     """Return what a runner logs with; None if it does not."""
-    return _owner(runner).writer
+    return log_owner(runner).writer
 
 
 def open_writer(runner: Any) -> None:
@@ -38,5 +39,11 @@ def upload_model(runner: Any, path: str) -> None:
         runner.writer.save_model(path, runner.current_learning_iteration)
 
 
-def _owner(runner: Any) -> Any:
+def log_owner(runner: Any) -> Any:
+    """Return the object whose method ``log`` learn calls after each iteration."""
     return getattr(runner, "logger", runner)
+
+
+def returns(runner: Any, arguments: tuple[Any, ...]) -> Sequence[float]:
+    """Return the last episodes' returns, given the arguments of ``log``: before 3.2 all that learn knows."""
+    return runner.logger.rewbuffer if hasattr(runner, "logger") else arguments[0]["rewbuffer"]

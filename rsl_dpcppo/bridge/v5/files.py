@@ -22,6 +22,11 @@ def restore_state(runner: Any, checkpoint: dict[str, Any], for_training: bool) -
     runner.alg.load(checkpoint, None if for_training else {"actor": True, "critic": True}, strict=True)
 
 
+def train_mode(runner: Any) -> None:
+    """Put the networks back into the mode that they train in."""
+    runner.alg.train_mode()
+
+
 def unclamped_std(runner: Any) -> Tensor | None:
     """Return the standard deviation, if it is a parameter that may fall below zero: the first 5.x do not clamp it."""
     distribution = runner.alg.actor.distribution

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -33,6 +34,16 @@ def close_writer(runner: Any) -> None:
 def upload_model(runner: Any, path: str) -> None:
     """Hand a written checkpoint to the logging service."""
     runner.logger.save_model(path, runner.current_learning_iteration)
+
+
+def log_owner(runner: Any) -> Any:
+    """Return the object whose method ``log`` learn calls after each iteration."""
+    return runner.logger
+
+
+def returns(runner: Any, arguments: tuple[Any, ...]) -> Sequence[float]:
+    """Return the last episodes' returns, given the arguments of ``log``."""
+    return runner.logger.rewbuffer
 
 
 def _nothing() -> None:
