@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from rsl_dpcppo.config import check_int, check_noise
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.learning.head import PolicyHead
 
 NOISE_INPUT = "input"
 """Noise setting of an export whose second input is the initial noise."""
@@ -28,7 +27,7 @@ NOISE_INPUT = "input"
 class ExportedPolicy(nn.Module):
     """obs [batch, num_obs] -> actions [batch, num_actions]."""
 
-    def __init__(self, normalizer: nn.Module, head: PolicyHead | nn.Sequential) -> None:
+    def __init__(self, normalizer: nn.Module, head: nn.Module) -> None:
         """Join the normaliser and the head, or the layers that make a Gaussian's mean."""
         super().__init__()
         self.normalizer = normalizer

@@ -67,7 +67,7 @@ def parse_train(arguments: list[str]) -> Parsed:
     if (parsed.args.load_run or parsed.args.checkpoint) and not parsed.args.resume:
         raise ConfigError("--load_run and --checkpoint name the run to continue: add --resume.")
     if parsed.args.config and parsed.args.resume:
-        raise ConfigError("--config is for a new run; one that is continued has its own: leave out --config or --resume.")
+        raise ConfigError("--config is for a new run; a run that is continued has its own: leave one of the two out.")
     if parsed.args.video and task.film is None:
         raise ConfigError(f"--video: '{task.name}' has no pictures to film: leave it out.")
     return parsed
@@ -113,7 +113,7 @@ PARSERS: dict[str, Callable[[list[str]], Parsed]] = {
 }
 """What reads the command line of a command."""
 
-_CONFIG_HELP = "the agent's fields, all or some: a YAML file such as params/agent.yaml of a run (default: the agent's own)"
+_CONFIG_HELP = "YAML file with the agent's fields, all or some, such as params/agent.yaml of a run"
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
@@ -195,12 +195,14 @@ def _add_run_arguments(parser: argparse.ArgumentParser, agents: Iterable[str], s
         seed: Which seed is the default.
         agent: Which agent is the default.
     """
-    parser.add_argument("--agent", default=agent, help=f"name of the agent: {', '.join(agents)} (default: {DEFAULT_AGENT})")
+    parser.add_argument(
+        "--agent", default=agent, help=f"name of the agent: {', '.join(agents)} (default: {DEFAULT_AGENT})"
+    )
     parser.add_argument("--seed", type=int, help=f"seed of networks, sampling and environment (default: {seed})")
     parser.add_argument("--load_run", help="run to load, a regular expression (default: the newest)")
     parser.add_argument("--checkpoint", help="checkpoint to load: a path, or a regular expression of the file's name")
     parser.add_argument("--experiment_name", help="folder of the runs, below logs/rsl_rl (default: the agent's)")
-    parser.add_argument("--headless", action="store_true", help="for Isaac Lab's command lines: no task here has a window")
+    parser.add_argument("--headless", action="store_true", help="for Isaac Lab's commands: no window opens here")
 
 
 def _add_inference_arguments(parser: argparse.ArgumentParser, noise_help: str) -> None:

@@ -110,9 +110,7 @@ def _configure(
     return *now, checkpoint
 
 
-def _camera(
-    task: Task, env_cfg: Any, cfg: RunnerCfg, runner: Runner, args: argparse.Namespace, run: Path
-) -> Camera:
+def _camera(task: Task, env_cfg: Any, cfg: RunnerCfg, runner: Runner, args: argparse.Namespace, run: Path) -> Camera:
     """Return what films the policy that the report shows a picture of."""
 
     def film() -> Film:

@@ -124,7 +124,10 @@ def test_a_wrong_file_is_explained(text: str, message: str, tmp_path: Path, monk
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--config=a.yaml"], "'a.yaml' is no file"), (["--config=a.yaml", "--resume", "--agent=ppo"], "is for a new run")],
+    [
+        (["--config=a.yaml"], "'a.yaml' is no file"),
+        (["--config=a", "--resume", "--agent=ppo"], "is for a new run"),
+    ],
 )
 def test_a_file_that_cannot_be_meant_is_refused(arguments: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -19,6 +19,7 @@ from rsl_dpcppo.tasks.box_space import ActionBox, BoxVecEnv, check_spaces
 from rsl_dpcppo.tasks.gymnasium.names import check_installed, unknown
 from rsl_dpcppo.tasks.task import Film, Policy
 
+
 @dataclass
 class GymnasiumEnvCfg:
     """How a Gymnasium environment is run."""
