@@ -51,12 +51,12 @@ def train(arguments: list[str]) -> None:
         if checkpoint:
             print(f"[INFO] Resuming from: {checkpoint}")
             runner.load(str(checkpoint), map_location=args.device)
-        camera = _camera(task, env_cfg, cfg, runner, args, run) if args.video else None
+        camera = _camera(task, env_cfg, cfg, runner, args, run) if args.video and runner.gpu_global_rank == 0 else None
         runner.open_logger()
     except BaseException as error:
         shutil.rmtree(run)  # made above; RSL-RL may have begun to log there
         if type(error).__module__.startswith(cfg.logger):  # the service's own, such as no key or no connection
-            raise ConfigError(f"logger is '{cfg.logger}', and {str(error).splitlines()[0]}") from None
+            raise ConfigError(f"logger is '{cfg.logger}', and {(str(error) or repr(error)).splitlines()[0]}") from None
         raise
     save_agent(cfg, run)
     OmegaConf.save(OmegaConf.create({**env.cfg, "task": task.name}), run / "params" / "env.yaml")

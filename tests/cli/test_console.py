@@ -26,7 +26,7 @@ TINY = [
     "agent.actor.hidden_dims=[8]",
     "agent.critic.hidden_dims=[8]",
 ]
-TABLE = "Learning time:"
+TABLE = "Time elapsed:"
 
 
 def iterations() -> list[Iteration]:

@@ -10,12 +10,15 @@ import sys
 from collections import defaultdict
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.image import imsave
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from rsl_dpcppo.bridge.logs import upload_figures
 from rsl_dpcppo.cli.main import run
 from rsl_dpcppo.cli.train import train
 
@@ -118,6 +121,29 @@ def test_a_service_that_refuses_leaves_no_run(
     assert run("train") == 2
     assert capsys.readouterr().err == "Error: logger is 'neptune', and the token is wrong.\n"
     assert not run_folders()
+
+
+@pytest.mark.parametrize(
+    ("ways", "expected"),
+    [
+        ((), {"add_image": ["Report/a"]}),
+        (("save_file",), {"add_image": ["Report/a"], "save_file": ["a.png", "b.mp4"]}),
+        (("save_file", "save_video"), {"add_image": ["Report/a"], "save_file": ["a.png"], "save_video": ["b.mp4"]}),
+    ],
+)
+def test_figures_go_the_ways_that_a_writer_has(
+    ways: tuple[str, ...], expected: dict[str, list[str]], tmp_path: Path
+) -> None:
+    """TensorBoard's writer, one of rsl-rl-lib 3.x, and W&B's of 5.x."""
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos/b.mp4").touch()
+    imsave(tmp_path / "a.png", np.zeros((2, 3, 3)))
+    seen: dict[str, list[str]] = defaultdict(list)
+    writer = SimpleNamespace(flush=lambda: None)
+    for way in ("add_image", *ways):
+        setattr(writer, way, lambda x, *_, way=way, **__: seen[way].append(x if way == "add_image" else Path(x).name))
+    upload_figures(writer, tmp_path, 3)
+    assert seen == expected
 
 
 def test_wandb_works_offline(monkeypatch: pytest.MonkeyPatch) -> None:

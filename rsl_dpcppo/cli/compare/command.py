@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TextIO
 
 from rsl_dpcppo.bridge.stopping import SIGNALS
-from rsl_dpcppo.cli.arguments import make_parser, parse, positive
+from rsl_dpcppo.cli.arguments import parse_compare
 from rsl_dpcppo.cli.compare.curves import draw, write_csv
 from rsl_dpcppo.cli.compare.results import Result, read_result
 from rsl_dpcppo.cli.compare.table import format_table
 from rsl_dpcppo.cli.main import DIVERGED
 from rsl_dpcppo.cli.run_cfg import LOG_ROOT, load_agent, override
-from rsl_dpcppo.config import RunnerCfg, check_name
+from rsl_dpcppo.config import RunnerCfg
 from rsl_dpcppo.errors import ConfigError, StoppedError
 from rsl_dpcppo.tasks.registry import find_task
 
@@ -40,19 +40,8 @@ def compare(arguments: list[str]) -> None:
     Args:
         arguments: Command line.
     """
-    parser = make_parser(
-        "Compare agents: run what is missing, then write a table and learning curves. agent.x=y overrides a field of "
-        "every agent, dpcppo.x=y one of that agent alone."
-    )
-    parser.add_argument("--agents", default="ppo,dpcppo", help="names, separated by commas (default: %(default)s)")
-    parser.add_argument("--seeds", type=positive, default=3, help="number of seeds, from 1 (default: %(default)s)")
-    parser.add_argument("--iterations", type=positive, help="iterations of each run (default: the agent's)")
-    parser.add_argument("--num_envs", type=positive, help="number of environments (default: the agent's)")
-    parser.add_argument("--name", default="compare", help="folder of the comparison's runs, below logs/rsl_rl")
-    known = parser.parse_known_args(arguments)[0]
-    check_name("--name", known.name)
-    agents = known.agents.split(",")
-    args, overrides = parse(parser, arguments, ("agent", "env", *agents))
+    args, overrides = parse_compare(arguments)
+    agents = args.agents.split(",")
     tasks = args.task.split(",")
     own = {name: [f"agent{text.removeprefix(name)}" for text in overrides[name]] for name in agents}
     changes = {agent: [*overrides["agent"], *own[agent]] for agent in agents}
