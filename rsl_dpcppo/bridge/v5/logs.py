@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 
@@ -21,7 +22,8 @@ def writer(runner: Any) -> Any:
 
 def open_writer(runner: Any) -> None:
     """Open the logging service ahead of learn, which otherwise opens it and closes it."""
-    runner.logger.init_logging_writer()
+    with _without_start_method() if runner.cfg.get("logger") == "wandb" else contextlib.nullcontext():
+        runner.logger.init_logging_writer()
     runner.logger.init_logging_writer = runner.logger.stop_logging_writer = _nothing  # hide the class's
 
 
@@ -44,6 +46,19 @@ def log_owner(runner: Any) -> Any:
 def returns(runner: Any, arguments: tuple[Any, ...]) -> Sequence[float]:
     """Return the last episodes' returns, given the arguments of ``log``."""
     return runner.logger.rewbuffer
+
+
+@contextlib.contextmanager
+def _without_start_method() -> Iterator[None]:
+    """Keep from W&B the setting ``start_method``, which 5.0 to 5.4 make, and which W&B no longer takes."""
+    import wandb
+
+    settings = wandb.Settings
+    wandb.Settings = lambda start_method="", **others: settings(**others)
+    try:
+        yield
+    finally:
+        wandb.Settings = settings
 
 
 def _nothing() -> None:
