@@ -1,16 +1,18 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Doing something right after a module has been imported, whoever imports it."""
+"""Imports that wait: doing something right after one, and making one where it is first needed."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import Any
 
 
 def when_imported(name: str, action: Callable[[ModuleType], None]) -> None:
@@ -24,6 +26,20 @@ def when_imported(name: str, action: Callable[[ModuleType], None]) -> None:
         action(sys.modules[name])
     else:
         sys.meta_path.insert(0, _AfterImport(name, action))
+
+
+def deferred(module: str, name: str) -> Callable[..., Any]:
+    """Return a function of a module that is imported when the function is called, not before.
+
+    Args:
+        module: The module's full name.
+        name: Name of the function or class.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*args, **kwargs)
+
+    return call
 
 
 class _AfterImport(importlib.abc.MetaPathFinder):

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
 import re
 import signal
+import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from torch import Tensor
 
 from rsl_dpcppo.bridge.action_space import check_action_space
 from rsl_dpcppo.bridge.installed import generation
+from rsl_dpcppo.bridge.logs import Iteration, LoggedCfg, upload_figures
 from rsl_dpcppo.bridge.ppo import FlowPPO
 from rsl_dpcppo.bridge.stopping import StopRequest
 from rsl_dpcppo.checkpoint import WEIGHTS, check_types, not_finite, read_checkpoint, write_checkpoint
@@ -72,6 +75,8 @@ class Runner(OnPolicyRunner):
         here = place()
         if here is not None and here.rank > 0:
             log_dir = os.devnull  # process 0 alone writes, but RSL-RL 3.3 makes a path for every one
+        if type(env.cfg) is dict and train_cfg.get("logger", "tensorboard") != "tensorboard":
+            env.cfg = LoggedCfg(env.cfg)
         super().__init__(env, train_cfg, log_dir, device)
         if not isinstance(self.alg, FlowPPO):  # whose learner does so itself
             guard_optimizer(self.alg.optimizer)
@@ -91,8 +96,40 @@ class Runner(OnPolicyRunner):
         finally:
             self.device = device
 
-    def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
+    def open_logger(self) -> None:
+        """Open the logging service ahead of :meth:`learn`, and keep it open for what is made after it.
+
+        What is wrong with the service shows before anything is trained.
+        """
+        generation.open_writer(self)
+
+    def close_logger(self, folder: Path) -> None:
+        """Log the pictures and videos of a folder, and close what :meth:`open_logger` opened."""
+        writer = generation.writer(self)
+        if writer is not None:  # as it is in all processes but the first
+            upload_figures(writer, folder, self.current_learning_iteration)
+        generation.close_writer(self)
+
+    @contextlib.contextmanager
+    def playing(self) -> Iterator[None]:
+        """Let the policy act in between: gradients, random numbers and the networks' mode are kept from it."""
+        cuda = [torch.device(self.device)] if torch.device(self.device).type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(cuda):
+            yield
+        generation.train_mode(self)
+
+    def learn(
+        self,
+        num_learning_iterations: int,
+        init_at_random_ep_len: bool = False,
+        after_iteration: Callable[[Iteration], None] | None = None,
+    ) -> None:
         """Train as RSL-RL does; a signal that asks to end is followed after the present iteration, with a checkpoint.
+
+        Args:
+            num_learning_iterations: Iterations to do.
+            init_at_random_ep_len: Whether the environments' first episodes begin anywhere within their length.
+            after_iteration: Takes each iteration that was logged, and what RSL-RL would print of it.
 
         Raises:
             StoppedError: After such a signal.
@@ -129,8 +166,20 @@ class Runner(OnPolicyRunner):
                 raise NonFiniteError(f"{reason} Training stops; the last checkpoint is from before it.")
             return losses
 
+        owner, total = generation.log_owner(self), self.current_learning_iteration + num_learning_iterations
+        log = owner.log
+
+        def log_quietly(*args: Any, **kwargs: Any) -> None:
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                log(*args, **kwargs)
+            if table := printed.getvalue():  # processes that do not log print nothing
+                rewards = generation.returns(self, args)
+                mean = statistics.fmean(rewards) if rewards else None
+                after_iteration(Iteration(self.current_learning_iteration, total, mean, table))  # type: ignore[misc]
+
         with (
             StopRequest() as request,
+            replaced(owner, "log", log_quietly if after_iteration else log),
             replaced(self.alg, "act", act_unless_asked_to_stop),
             replaced(self.env, "step", checked_step),
             replaced(self.alg, "update", checked_update),

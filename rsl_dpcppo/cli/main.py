@@ -80,6 +80,9 @@ def run(command: str) -> int:
                 if launcher.launches(arguments):
                     launcher.run(command, arguments)
                     return 0
+        parsers = import_module("rsl_dpcppo.cli.arguments").PARSERS
+        if command in parsers:  # a wrong name ends here, before seconds are spent on importing torch
+            parsers[command](arguments)
         name = command.replace("-", "_")
         getattr(import_module(f"rsl_dpcppo.cli.{name}"), name)(arguments)
     except USER_ERRORS as error:

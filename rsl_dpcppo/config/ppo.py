@@ -25,6 +25,9 @@ MOST_ENVS = 2**24
 MOST_ITERATIONS = 10**8
 """More than any run has. Checkpoints count to ten times that, over all resumptions."""
 
+LOGGERS = ("tensorboard", "wandb", "neptune")
+"""Where RSL-RL logs to."""
+
 LARGEST_SEED = 2**32 - 1
 """What NumPy's generators take, which environments use."""
 
@@ -209,7 +212,7 @@ class RunnerCfg(Fields):
         check_int("seed", self.seed, minimum=0, maximum=LARGEST_SEED)
         check_name("experiment_name", self.experiment_name, may_be_nested=True)
         check_name("run_name", self.run_name, may_be_empty=True)
-        check_choice("logger", self.logger, ("tensorboard", "wandb", "neptune"))
+        check_choice("logger", self.logger, LOGGERS)
 
 
 @dataclass

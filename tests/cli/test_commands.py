@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -24,7 +26,7 @@ from rsl_dpcppo.cli.export import export
 from rsl_dpcppo.cli.main import run
 from rsl_dpcppo.cli.play import play
 from rsl_dpcppo.cli.run_cfg import load_agent
-from rsl_dpcppo.cli.runs import new_run
+from rsl_dpcppo.cli.runs import load, new_run
 from rsl_dpcppo.cli.train import train
 from rsl_dpcppo.errors import CheckpointError, ConfigError, ExportError
 from rsl_dpcppo.tasks.registry import find_task
@@ -116,6 +118,25 @@ def test_other_algorithms_play_with_and_without_noise(capsys: pytest.CaptureFixt
         play(["--agent=genpo", "--flow_steps=8"])
     with pytest.raises(ConfigError, match="it must be one of 'flow'"):
         play(["--agent=genpo", "--policy=flow_residual"])
+
+
+def test_a_stock_ppo_run_is_exported(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both files act as the trained policy does, its normaliser included."""
+    train(["--agent=ppo", "--max_iterations=2", "agent.actor.obs_normalization=True", *TINY_PPO])
+    capsys.readouterr()
+    export(["--agent=ppo"])
+    assert capsys.readouterr().out.count("differs from the live policy by at most") == 2
+    (run,) = runs("multi_goal_ppo")
+    task = find_task("MultiGoal-v0")
+    names = {"agent": "ppo", "experiment_name": None, "load_run": None, "checkpoint": None, "seed": None}
+    runner = load(task, argparse.Namespace(**names, device="cpu"), {"agent": [], "env": []}).runner
+    observations = runner.env.get_observations()
+    expected = runner.get_inference_policy("cpu")(observations).detach()
+    for file in ("policy.pt", "policy.onnx"):
+        actions = exporting.load_exported(run / "exported" / file)(observations["policy"])
+        np.testing.assert_allclose(actions, expected.numpy(), atol=1e-5)
+    with pytest.raises(ConfigError, match="Gaussian PPO has no flow: leave it out"):
+        export(["--agent=ppo", "--flow_steps=4"])
 
 
 def test_resume_is_bit_exact() -> None:
@@ -277,7 +298,7 @@ def test_runs_started_in_one_second_do_not_share_a_folder() -> None:
         (["agent.run_name=.."], "run_name is '..'"),
         (["--run_name=" + "x" * 200], "150 bytes at most"),
         (["--seed=-1"], "seed is -1"),
-        (["--logger=neptune"], "logger is 'neptune', which is not installed here: pip install neptune"),
+        (["--logger=neptune"], "logger is 'neptune', which is not installed here: pip install -e \".[neptune]\""),
         (["--seed=99999999999999999999"], "seed is 99999999999999999999"),
         (["--num_envs=1000000000000"], "num_envs is 1000000000000; it must be a whole number, 1 or more and at most"),
         (["agent.num_envs=1000000000000"], "num_envs is 1000000000000"),

@@ -27,6 +27,7 @@ PROBE = Path(__file__).with_name("rank_probe.py")
 TINY = [
     "--task=TwoModes-v0",
     "--device=cpu",
+    "--verbose",
     "--num_envs=16",
     "agent.num_steps_per_env=4",
     "agent.save_interval=1",

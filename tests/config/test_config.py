@@ -27,7 +27,7 @@ from rsl_dpcppo.algorithms.dpcppo.config import (
 )
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
 from rsl_dpcppo.bridge.version import GENERATION
-from rsl_dpcppo.cli.arguments import add_run_arguments, make_parser, parse
+from rsl_dpcppo.cli.arguments import make_parser, parse, parse_train
 from rsl_dpcppo.cli.run_cfg import load_agent, load_env, load_rsl_rl_agent, override, save_agent
 from rsl_dpcppo.config.checks import check_noise
 from rsl_dpcppo.config.ppo import GaussianActorCfg, NetworkCfg, PPOAlgorithmCfg, PPORunnerCfg, RunnerCfg
@@ -442,9 +442,7 @@ def test_what_is_no_override_is_refused(text: str) -> None:
 
 
 def test_overrides_are_told_from_arguments() -> None:
-    parser = make_parser("")
-    add_run_arguments(parser)
-    args, overrides = parse(parser, ["agent.seed=3", "--seed", "4", "env.impl=jax", "agent.run_name=a"])
+    args, overrides = parse_train(["agent.seed=3", "--seed", "4", "env.impl=jax", "agent.run_name=a"])
     assert args.seed == 4
     assert overrides == {"agent": ["agent.seed=3", "agent.run_name=a"], "env": ["env.impl=jax"]}
 
