@@ -3,7 +3,7 @@
 
 """Launching Isaac Lab 2.3's own train.py and play.py with our agents registered.
 
-One of the launchers that :mod:`rsl_dpcppo.cli.main` finds. Imports neither torch nor Isaac Lab: the simulator has to
+One of the launchers that :mod:`rsl_dpcppo.cli.dispatch` finds. Imports neither torch nor Isaac Lab: the simulator has to
 start first.
 """
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.cli.export import export
-from rsl_dpcppo.cli.main import USER_ERRORS
+from rsl_dpcppo.cli.dispatch import USER_ERRORS
 from rsl_dpcppo.cli.play import play
 from rsl_dpcppo.cli.train import train
 from rsl_dpcppo.errors import CheckpointError

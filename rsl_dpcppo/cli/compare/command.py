@@ -19,7 +19,7 @@ from rsl_dpcppo.cli.arguments import make_parser, parse, positive
 from rsl_dpcppo.cli.compare.curves import draw, write_csv
 from rsl_dpcppo.cli.compare.results import Result, read_result
 from rsl_dpcppo.cli.compare.table import format_table
-from rsl_dpcppo.cli.main import DIVERGED
+from rsl_dpcppo.cli.dispatch import DIVERGED
 from rsl_dpcppo.cli.run_cfg import load_agent, override
 from rsl_dpcppo.cli.runs import LOG_ROOT
 from rsl_dpcppo.config import RunnerCfg, check_name
