@@ -48,6 +48,7 @@ def train(arguments: list[str]) -> None:
         if checkpoint:
             print(f"[INFO] Resuming from: {checkpoint}")
             runner.load(str(checkpoint), map_location=args.device)
+        runner.check_sizes()
     except Exception:
         shutil.rmtree(run)  # made above; RSL-RL may have begun to log there
         raise
