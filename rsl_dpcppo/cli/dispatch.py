@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
+import threading
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -81,7 +84,8 @@ def dispatch(command: str = "") -> int:
                     launcher.run(command, arguments)
                     return 0
         name = command.replace("-", "_")
-        getattr(import_module(f"rsl_dpcppo.cli.{name}"), name)(arguments)
+        with _writers_error_once():
+            getattr(import_module(f"rsl_dpcppo.cli.{name}"), name)(arguments)
     except USER_ERRORS as error:
         print(f"Error: {error}", file=sys.stderr)
         return STATUS.get(type(error), 2)
@@ -100,6 +104,22 @@ def dispatch(command: str = "") -> int:
         print(f"Error: out of memory; a smaller --num_envs needs less. {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _writers_error_once() -> Iterator[None]:
+    """Leave out the traceback of TensorBoard's thread on a full disk: its writer raises the same where it is used."""
+    before = threading.excepthook
+
+    def show(failure: threading.ExceptHookArgs) -> None:
+        if not (isinstance(failure.exc_value, OSError) and type(failure.thread).__name__ == "_AsyncWriterThread"):
+            before(failure)
+
+    threading.excepthook = show
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def find_launchers() -> list[Any]:

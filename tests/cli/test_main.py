@@ -8,10 +8,14 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import threading
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from tensorboard.compat.tensorflow_stub.io import gfile
+from torch.utils.tensorboard import SummaryWriter
 
 from rsl_dpcppo.cli import dispatch, main
 from rsl_dpcppo.errors import LaunchError
@@ -72,6 +76,33 @@ def test_an_interrupt_while_importing_is_one_line() -> None:
     done = subprocess.run([sys.executable, "-S", "-c", program], text=True, capture_output=True, cwd=ROOT)
     assert done.stderr == "\nInterrupted. Continue from the last checkpoint with --resume.\n"
     assert done.returncode == 130
+
+
+def test_a_disk_that_fails_under_tensorboard_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its own thread writes, and prints a traceback; the error comes again where something is logged next."""
+    shown: list[threading.ExceptHookArgs] = []
+
+    def log(arguments: list[str]) -> None:
+        writer = SummaryWriter(str(tmp_path))
+        (thread,) = (each for each in threading.enumerate() if type(each).__name__ == "_AsyncWriterThread")
+        monkeypatch.setattr(gfile.LocalFileSystem, "append", full)
+        for i in range(2):
+            writer.add_scalar("Loss/value", 1.0, i)
+            writer.flush()
+            thread.join(timeout=30)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(threading, "excepthook", shown.append)
+    monkeypatch.setattr(dispatch, "import_module", lambda name: SimpleNamespace(train=log))
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    assert main.run("train") == 1
+    assert capsys.readouterr().err == "Error: [Errno 28] No space left on device\n"
+    assert not shown
+    assert threading.excepthook == shown.append
 
 
 def test_a_reader_that_has_had_enough_is_no_error() -> None:
