@@ -3,6 +3,16 @@
 
 """One thread for every test: the networks are tiny, and results do not depend on the number of cores."""
 
+import contextlib
+import functools
+
 import torch
 
 torch.set_num_threads(1)
+
+# Nearly half of an export to ONNX is reading what torch's operators are in ONNX, which is the same every time. Where a
+# release of torch keeps it elsewhere, tests only take longer.
+with contextlib.suppress(ImportError, AttributeError):
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    ONNXRegistry.from_torchlib = staticmethod(functools.cache(ONNXRegistry.from_torchlib))

@@ -9,9 +9,11 @@ import importlib
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tensorboard.compat.tensorflow_stub.io import gfile
@@ -21,11 +23,6 @@ from rsl_dpcppo.cli import dispatch, main
 from rsl_dpcppo.errors import LaunchError
 
 ROOT = Path(__file__).parents[2]
-
-
-def start(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rsl_dpcppo.cli", *arguments]
-    return subprocess.run(command, text=True, capture_output=True, cwd=ROOT)
 
 
 def test_the_command_is_installed() -> None:
@@ -40,20 +37,33 @@ def test_every_command_has_a_function_and_a_script(command: str) -> None:
     assert f'run("{command}")' in (ROOT / "scripts" / f"{name}.py").read_text()
 
 
-def test_help_lists_the_commands() -> None:
-    printed = start("--help").stdout
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[Any, str, str]]:
+    """Return a function that runs the command, and returns its status and what it printed and said of errors."""
+
+    def start(*arguments: str) -> tuple[Any, str, str]:
+        monkeypatch.setattr(sys, "argv", ["rsl-dpcppo", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main.main()
+        return end.value.code, *capsys.readouterr()
+
+    return start
+
+
+def test_help_lists_the_commands(start: Callable[..., tuple[Any, str, str]]) -> None:
+    _, printed, _ = start("--help")
     assert all(command in printed for command in dispatch.COMMANDS)
-    assert "usage: rsl-dpcppo train" in start("train", "--help").stdout
+    assert "usage: rsl-dpcppo train" in start("train", "--help")[1]
 
 
-def test_mistakes_end_with_one_line_and_a_status() -> None:
-    unknown = start("trian")
-    assert unknown.returncode == 2
-    assert "invalid choice: 'trian'" in unknown.stderr
-    wrong = start("train", "--task=MultiGol-v0")
-    assert wrong.returncode == 2
-    assert wrong.stderr.startswith("Error: There is no task 'MultiGol-v0'. Did you mean 'MultiGoal-v0'?")
-    assert len(wrong.stderr.splitlines()) == 1
+def test_mistakes_end_with_one_line_and_a_status(start: Callable[..., tuple[Any, str, str]]) -> None:
+    status, _, error = start("trian")
+    assert status == 2
+    assert "invalid choice: 'trian'" in error
+    status, _, error = start("train", "--task=MultiGol-v0")
+    assert status == 2
+    assert error.startswith("Error: There is no task 'MultiGol-v0'. Did you mean 'MultiGoal-v0'?")
+    assert len(error.splitlines()) == 1
 
 
 def test_an_interrupt_while_importing_is_one_line() -> None:
