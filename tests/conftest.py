@@ -6,6 +6,7 @@
 import contextlib
 import functools
 
+import pytest
 import torch
 
 torch.set_num_threads(1)
@@ -16,3 +17,11 @@ with contextlib.suppress(ImportError, AttributeError):
     from torch.onnx._internal.exporter._registration import ONNXRegistry
 
     ONNXRegistry.from_torchlib = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pictures of reports, which take longer than the small trainings that they are about."""
+    from rsl_dpcppo.tasks.embedded import multi_goal_report
+
+    monkeypatch.setattr(multi_goal_report, "draw", lambda *_, **__: None)

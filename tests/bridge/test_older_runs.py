@@ -57,6 +57,7 @@ def played(agent: str) -> dict[str, float]:
     return {name: row["mean_return"] for name, row in rows.items()}
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_it_plays_and_resumes_as_before(agent: str) -> None:
     """Random numbers, optimizers and averages are taken up too: the resumed run ends where it ended then."""
     assert played(agent) == pytest.approx(RETURNS[agent]["played"], abs=1e-3)

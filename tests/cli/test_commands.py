@@ -119,6 +119,7 @@ def test_other_algorithms_play_with_and_without_noise(capsys: pytest.CaptureFixt
         play(["--agent=genpo", "--policy=flow_residual"])
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_resume_is_bit_exact() -> None:
     """4 iterations equal 2 + --resume + 2: networks, optimizers, random and environment state."""
     train(["--max_iterations=4", "--run_name=straight", *TINY])
@@ -129,6 +130,7 @@ def test_resume_is_bit_exact() -> None:
     assert_equal(straight, resumed)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_resumed_run_has_the_settings_it_was_begun_with(capsys: pytest.CaptureFixture[str]) -> None:
     own = ["agent.algorithm.score_coef=0.77", "agent.algorithm.gamma=0.5"]
     train(["--max_iterations=1", "--run_name=begun", *TINY, *own])
@@ -144,6 +146,7 @@ def test_a_resumed_run_has_the_settings_it_was_begun_with(capsys: pytest.Capture
         train(["--agent=genpo", "--resume", "--experiment_name=multi_goal"])
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_killed_run_leaves_whole_checkpoints() -> None:
     """SIGKILL while checkpoints are written every iteration: each file loads, and the run goes on."""
     command = [sys.executable, str(SCRIPTS / "train.py"), "--max_iterations=100000", "agent.save_interval=1", *TINY]
@@ -180,6 +183,7 @@ def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
     assert any(text in line for line in process.stdout), f"'{text}' never came"
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_signal_ends_the_iteration_and_saves_it(name: str) -> None:
     """The run that goes on from there is the one that was not interrupted, whichever of them it was."""
@@ -218,6 +222,7 @@ def test_a_comparison_ends_its_training(tmp_path: Path) -> None:
     assert "SIGTERM: stopped. Saved: " in log.read_text()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_damaged_neighbour_does_not_end_a_finished_run(capsys: pytest.CaptureFixture[str]) -> None:
     train(["--agent=ppo", "--max_iterations=1", *TINY_PPO])
     (rival,) = runs("multi_goal_ppo")
@@ -234,6 +239,7 @@ def test_a_damaged_neighbour_does_not_end_a_finished_run(capsys: pytest.CaptureF
         ]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_an_export_that_is_wrong_leaves_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
     train(["--max_iterations=1", *TINY])
     export([])
@@ -315,6 +321,7 @@ def test_a_run_of_another_task_is_not_taken_for_this_ones(capsys: pytest.Capture
     assert "WARNING" not in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_wrong_runs_are_explained() -> None:
     for command in (play, export):
         with pytest.raises(CheckpointError, match="No run in"):
