@@ -3,8 +3,8 @@
 
 """Launching Isaac Lab 2.3's own train.py and play.py with our agents registered.
 
-One of the launchers that :mod:`rsl_dpcppo.cli.dispatch` finds. Imports neither torch nor Isaac Lab: the simulator has to
-start first.
+One of the launchers that :mod:`rsl_dpcppo.cli.dispatch` finds. Imports neither torch nor Isaac Lab: the simulator has
+to start first.
 """
 
 from __future__ import annotations

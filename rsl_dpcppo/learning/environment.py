@@ -22,13 +22,13 @@ LARGEST = 1e15
 
 
 def _is_count(value: Any, env: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def _is_length(value: Any, env: Any) -> bool:
     if isinstance(value, Tensor):
         return value.shape in ((), (env.num_envs,)) and not value.is_complex() and bool((value >= 1).all())
-    return isinstance(value, Real) and not isinstance(value, bool) and 1 <= value < inf
+    return isinstance(value, Real) and not isinstance(value, bool) and 1.0 <= float(value) < inf
 
 
 def _is_length_buffer(value: Any, env: Any) -> bool:
