@@ -292,10 +292,11 @@ def test_runs_started_in_one_second_do_not_share_a_folder() -> None:
         (["agent.num_envs=1000000000000"], "num_envs is 1000000000000"),
         (["--max_iterations=1000000000000"], "max_iterations is 1000000000000"),
         (["agent.critic.obs_normalization=3"], "critic.obs_normalization is 3; it must be True or False"),
+        (["--num_envs=3", "agent.num_steps_per_env=1"], "num_mini_batches is 4; a rollout has 3 steps"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments: list[str], message: str) -> None:
-    """Before anything is built or written."""
+    """Before anything is written, and but for the size of a rollout before anything is built."""
     with pytest.raises(ConfigError) as error:
         train(arguments)
     assert message in str(error.value)
