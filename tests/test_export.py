@@ -97,8 +97,16 @@ def test_statistics_of_the_observations_are_not_those_of_the_start(model: Any) -
 # This package's export.
 
 
+OFTEN = [("zero", "flow_residual", 0), ("7", "flow", 2), ("input", "flow_residual", 2), ("input", "flow", 0)]
+"""Settings that have each value of each."""
+
+
 @pytest.mark.parametrize(
-    ("noise", "policy", "flow_steps"), product(("zero", "7", "input"), ("flow_residual", "flow"), (0, 2))
+    ("noise", "policy", "flow_steps"),
+    [
+        pytest.param(*settings, marks=[] if settings in OFTEN else [pytest.mark.slow])
+        for settings in product(("zero", "7", "input"), ("flow_residual", "flow"), (0, 2))
+    ],
 )
 def test_files_act_as_the_live_policy(
     trained: Runner, model: Any, tmp_path: Path, noise: str, policy: str, flow_steps: int

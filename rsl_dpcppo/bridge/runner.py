@@ -27,9 +27,17 @@ from rsl_dpcppo.bridge.ppo import FlowPPO
 from rsl_dpcppo.bridge.stopping import StopRequest
 from rsl_dpcppo.checkpoint import WEIGHTS, check_types, not_finite, read_checkpoint, write_checkpoint
 from rsl_dpcppo.errors import CheckpointError, EnvError, NonFiniteError, RankError, StoppedError
-from rsl_dpcppo.learning.environment import blame_dones, blame_rollout, blame_step, check_environment, check_step
+from rsl_dpcppo.learning.environment import (
+    blame_dones,
+    blame_rollout,
+    blame_step,
+    check_environment,
+    check_step,
+    keep_dones_as_given,
+)
 from rsl_dpcppo.learning.guard import guard_optimizer, weights_are_finite
 from rsl_dpcppo.learning.ranks import is_loss_of_a_rank, largest_across_ranks, place
+from rsl_dpcppo.learning.sizes import check_rollout
 
 
 @contextlib.contextmanager
@@ -80,6 +88,20 @@ class Runner(OnPolicyRunner):
         super().__init__(env, train_cfg, log_dir, device)
         if not isinstance(self.alg, FlowPPO):  # whose learner does so itself
             guard_optimizer(self.alg.optimizer)
+            if self.alg.rnd:
+                guard_optimizer(generation.make_host(self.alg).rnd_optimizer)
+            keep_dones_as_given(self.alg.storage)
+
+    def check_sizes(self) -> None:
+        """Refuse more mini-batches than samples. For training alone: whoever plays may have few environments.
+
+        Raises:
+            ConfigError: Names the field, its value and the largest that is right.
+        """
+        if isinstance(self.alg, FlowPPO):
+            self.alg.learner.check_sizes()
+        else:
+            check_rollout(generation.make_host(self.alg))
 
     def _configure_multi_gpu(self) -> None:
         """Join the other processes as RSL-RL does, which takes GPUs alone; here CPUs too, by Gloo."""
@@ -132,11 +154,13 @@ class Runner(OnPolicyRunner):
             after_iteration: Takes each iteration that was logged, and what RSL-RL would print of it.
 
         Raises:
+            ConfigError: If there are more mini-batches than samples.
             StoppedError: After such a signal.
             RankError: If another process of this training has ended.
             EnvError: If the environment gives what RSL-RL cannot take.
             NonFiniteError: If the environment gives what is not a number, or weights are none.
         """
+        self.check_sizes()
         act, step, update = self.alg.act, self.env.step, self.alg.update
         stored_name = self.alg.model.flow_policy.stored_name if isinstance(self.alg, FlowPPO) else ""
         steps, done = self.cfg["num_steps_per_env"], 0

@@ -61,6 +61,7 @@ def train(arguments: list[str]) -> None:
         if checkpoint:
             print(f"[INFO] Resuming from: {checkpoint}")
             runner.load(str(checkpoint), map_location=args.device)
+        runner.check_sizes()
         camera = _camera(task, env_cfg, cfg, runner, args, run) if args.video and run else None
         runner.open_logger()
     except BaseException as error:

@@ -15,6 +15,7 @@ from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
 from rsl_dpcppo.config import check_int
+from rsl_dpcppo.config.ppo import LARGEST_SEED
 from rsl_dpcppo.errors import ConfigError
 
 UNBOUNDED = 1e9
@@ -178,7 +179,7 @@ class BoxVecEnv(VecEnv):
         Raises:
             ConfigError: If it is not a whole number from 0.
         """
-        check_int("seed", seed, minimum=0)
+        check_int("seed", seed, minimum=0, maximum=LARGEST_SEED)
         self.cfg["seed"] = seed
         # Drawn rather than counted up, so that runs with neighbouring seeds have no environment in common.
         self._seeds = np.random.default_rng(seed).choice(2**31 - 1, self.num_envs, replace=False).tolist()

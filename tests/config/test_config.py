@@ -41,7 +41,7 @@ NAN, INFINITY = float("nan"), float("inf")
 # Checks of the fields.
 
 WRONG_FLOW_FIELDS: dict[str, list[Any]] = {
-    "flow_hidden_dims": [[], 64, "64", None, [0], [-1], [64.0], [True], ["64"], [64, None]],
+    "flow_hidden_dims": [[], 64, "64", None, [0], [-1], [10**21], [64.0], [True], ["64"], [64, None]],
     "flow_activation": ["", "eluu", 3, None],
     "flow_steps": [0, -1, 1.5, 16.0, "16", True, None],
     "residual_frequencies": [-1, 1.5, "3", True, None],
@@ -53,7 +53,7 @@ WRONG_FLOW_FIELDS: dict[str, list[Any]] = {
 WRONG_DPCPPO_FIELDS: dict[str, list[Any]] = {
     "score_coef": [-0.1, "0.1", True, None, NAN, INFINITY],
     "flow_learning_rate": [0, 0.0, -1e-3, "1e-3", True, None, NAN, INFINITY],
-    "flow_num_epochs": [0, -1, 1.5, 15.0, "15", True, None],
+    "flow_num_epochs": [0, -1, 10**21, 1.5, 15.0, "15", True, None],
     "flow_num_mini_batches": [0, -1, 1.5, 4.0, "4", True, None],
     "flow_ema_decay": [-0.1, 1, 1.0, 1.5, "0.99", True, None, NAN],
     "flow_target": ["", "new", True, None],

@@ -19,7 +19,7 @@ from rsl_dpcppo.cli.arguments import parse_compare
 from rsl_dpcppo.cli.compare.curves import draw, write_csv
 from rsl_dpcppo.cli.compare.results import Result, read_result
 from rsl_dpcppo.cli.compare.table import format_table
-from rsl_dpcppo.cli.main import DIVERGED
+from rsl_dpcppo.cli.dispatch import DIVERGED
 from rsl_dpcppo.cli.run_cfg import LOG_ROOT, load_agent, override
 from rsl_dpcppo.config import RunnerCfg
 from rsl_dpcppo.errors import ConfigError, StoppedError
