@@ -3,8 +3,8 @@
 
 """Launching the train.py and play.py of Isaac Lab 2.3, or of a project on it, with our agents registered.
 
-One of the launchers that :mod:`rsl_dpcppo.cli.main` finds. Imports neither torch nor Isaac Lab: the simulator has to
-start first.
+One of the launchers that :mod:`rsl_dpcppo.cli.dispatch` finds. Imports neither torch nor Isaac Lab: the simulator has
+to start first.
 """
 
 from __future__ import annotations

@@ -15,10 +15,11 @@ simulator before torch.
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
-from typing import Any
 
-from rsl_dpcppo.importing import when_imported
+from rsl_dpcppo.importing import TYPE_CHECKING, when_imported
+
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,8 @@ def __getattr__(name: str) -> Any:
         from rsl_dpcppo.bridge.public import public_names
 
         return public_names()
+    from importlib.util import find_spec
+
     if name.startswith("_") or find_spec(f"rsl_dpcppo.{name}"):  # a module, which is imported without this
         raise AttributeError(f"module 'rsl_dpcppo' has no attribute '{name}'")
     from rsl_dpcppo.bridge.public import find_public

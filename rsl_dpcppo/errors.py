@@ -42,6 +42,10 @@ class StoppedError(RuntimeError):
         self.signal = signal
 
 
+class RankError(RuntimeError):
+    """Another process of a training has ended."""
+
+
 class NonFiniteError(FloatingPointError):
     """A loss became infinite or not a number."""
 

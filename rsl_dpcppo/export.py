@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Export of a trained flow policy to TorchScript and ONNX, normaliser inside, checked against the live policy."""
+"""Export of a trained policy to TorchScript and ONNX, normaliser inside, checked against the live policy."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from torch import Tensor, nn
 
 from rsl_dpcppo.config import check_int, check_noise
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.learning.head import PolicyHead
 
 NOISE_INPUT = "input"
 """Noise setting of an export whose second input is the initial noise."""
@@ -28,11 +28,11 @@ NOISE_INPUT = "input"
 class ExportedPolicy(nn.Module):
     """obs [batch, num_obs] -> actions [batch, num_actions]."""
 
-    def __init__(self, normalizer: nn.Module, head: PolicyHead) -> None:
-        """Join the normaliser and the head."""
+    def __init__(self, normalizer: nn.Module, head: nn.Module) -> None:
+        """Join the normaliser and the head, or the layers that make a Gaussian's mean."""
         super().__init__()
         self.normalizer = normalizer
-        self.head = head
+        self.head: Any = head
 
     def forward(self, obs: Tensor) -> Tensor:
         """Act."""
@@ -99,13 +99,23 @@ def export(module: ExportedPolicy, folder: Path, name: str = "policy") -> tuple[
             external_data=False,
             verbose=False,
         )
+    _remove_traces(onnx_path)
     return jit_path, onnx_path
+
+
+def _remove_traces(path: Path) -> None:
+    """Remove what torch notes of each operation: stack traces with this machine's paths, half of the file."""
+    model = onnx.load(path)
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("metadata_props")
+    onnx.save(model, path)
 
 
 def example_inputs(module: ExportedPolicy, batch_size: int, seed: int = 0) -> dict[str, Tensor]:
     """Return random inputs of an exported policy, by name."""
     generator = torch.Generator().manual_seed(seed)
-    inputs = {"obs": torch.randn(batch_size, module.head.in_features, generator=generator)}
+    inputs = {"obs": torch.randn(batch_size, module.head[0].in_features, generator=generator)}
     if isinstance(module, ExportedNoisePolicy):
         inputs["noise"] = torch.randn(batch_size, module.head.noise_width, generator=generator)
     return inputs
@@ -164,20 +174,35 @@ def largest_difference(model: Any, exported: ExportedPolicy, path: Path) -> floa
     Returns:
         Largest absolute difference of an action; infinite if one is not a number.
     """
-    run, head, device = load_exported(path), model.head, model.head.fixed_noise.device
+    head, device = model.head, model.head.fixed_noise.device
     before = (head.policy, head.random_noise, head.fixed_noise.clone(), head.flow.num_steps)
     head.set_inference(exported.head.policy, "zero")
     head.fixed_noise.copy_(exported.head.fixed_noise)
     head.flow.num_steps = exported.head.flow.num_steps
-    differences = []
+
+    def act(obs: Tensor, noise: Tensor | None = None) -> Tensor:
+        context = model.normalizer(obs.to(device))
+        return head(context) if noise is None else head.act(noise.to(device), context)
+
     try:
-        for batch_size in (1, 7, 256):
-            inputs = example_inputs(exported, batch_size, seed=batch_size)
-            context = model.normalizer(inputs["obs"].to(device))
-            live = head.act(inputs["noise"].to(device), context) if "noise" in inputs else head(context)
-            differences.append(np.abs(live.cpu().numpy() - run(*inputs.values())).max())
+        return difference(act, exported, path)
     finally:
         head.set_inference(before[0], "zero")
         _, head.random_noise, noise, head.flow.num_steps = before
         head.fixed_noise.copy_(noise)
+
+
+@torch.inference_mode()
+def difference(act: Callable[..., Tensor], exported: ExportedPolicy, path: Path) -> float:
+    """Return the largest absolute difference between a file's actions and those of a function, or infinity.
+
+    Args:
+        act: Takes the file's inputs.
+        exported: What was written to the file; tells the inputs.
+        path: The file.
+    """
+    run, differences = load_exported(path), []
+    for batch_size in (1, 7, 256):
+        inputs = example_inputs(exported, batch_size, seed=batch_size).values()
+        differences.append(np.abs(act(*inputs).cpu().numpy() - run(*inputs)).max())
     return float(np.nan_to_num(differences, nan=np.inf).max())

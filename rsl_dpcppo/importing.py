@@ -1,16 +1,18 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Doing something right after a module has been imported, whoever imports it."""
+"""Imports that wait: doing something right after one, and making one where it is first needed."""
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import sys
-from collections.abc import Callable, Sequence
-from types import ModuleType
+
+TYPE_CHECKING = False  # typing's is the same for type checkers, and takes long to import where commands start
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
 
 
 def when_imported(name: str, action: Callable[[ModuleType], None]) -> None:
@@ -26,17 +28,37 @@ def when_imported(name: str, action: Callable[[ModuleType], None]) -> None:
         sys.meta_path.insert(0, _AfterImport(name, action))
 
 
-class _AfterImport(importlib.abc.MetaPathFinder):
+def deferred(module: str, name: str) -> Callable[..., Any]:
+    """Return a function of a module that is imported when the function is called, not before.
+
+    Args:
+        module: The module's full name.
+        name: Name of the function or class.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        from importlib import import_module
+
+        return getattr(import_module(module), name)(*args, **kwargs)
+
+    return call
+
+
+class _AfterImport:
+    """A finder of modules."""
+
     def __init__(self, name: str, action: Callable[[ModuleType], None]) -> None:
         self._name, self._action = name, action
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    ) -> ModuleSpec | None:
         if fullname != self._name:
             return None
+        from importlib.util import find_spec
+
         sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        spec = find_spec(fullname)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 

@@ -23,7 +23,7 @@ def run(program: str) -> str:
 
 def test_importing_it_imports_neither_torch_nor_rsl_rl() -> None:
     """Nor does the list of the algorithms: Isaac Lab 2.3's simulator has to start before torch."""
-    program = "import sys, rsl_dpcppo, rsl_dpcppo.cli.main, isaaclab_tasks_cfg, isaaclab_tasks_cfg.launch"
+    program = "import sys, rsl_dpcppo, rsl_dpcppo.cli.dispatch, isaaclab_tasks_cfg, isaaclab_tasks_cfg.launch"
     assert run(f"{program}; print({{'torch', 'rsl_rl'}} & set(sys.modules))") == "set()"
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -33,6 +34,15 @@ class Generation(Protocol):
 
     STOCK_MODEL: str
     """RSL-RL's own model over vectors, in that section."""
+
+    STOCK_PACKAGE: str
+    """Where that model is."""
+
+    STOCK_NETWORK: str
+    """What that model calls the network that makes the mean action."""
+
+    STOCK_NORMALIZER: str
+    """What that model calls the normaliser before it."""
 
     def make_host(self, alg: Any) -> Host:
         """Return RSL-RL's PPO as a learner asks for it."""
@@ -71,11 +81,29 @@ class Generation(Protocol):
     def restore_state(self, runner: Any, checkpoint: dict[str, Any], for_training: bool) -> None:
         """Load what :meth:`collect_state` returned; without the optimizers unless for training."""
 
+    def train_mode(self, runner: Any) -> None:
+        """Put the networks back into the mode that they train in, after they have played."""
+
     def unclamped_std(self, runner: Any) -> Tensor | None:
         """Return the standard deviation of the Gaussian, if it is a parameter that RSL-RL lets fall below zero."""
 
     def log_dir(self, runner: Any) -> str | None:
         """Return where a runner logs, if it does."""
+
+    def writer(self, runner: Any) -> Any:
+        """Return what a runner logs with, a SummaryWriter of TensorBoard's; None if it does not log."""
+
+    def open_writer(self, runner: Any) -> None:
+        """Open the logging service, if it is not open, and keep it open after learn until :meth:`close_writer`."""
+
+    def close_writer(self, runner: Any) -> None:
+        """Close what :meth:`open_writer` opened."""
+
+    def log_owner(self, runner: Any) -> Any:
+        """Return the object whose method ``log`` learn calls after each iteration."""
+
+    def returns(self, runner: Any, arguments: tuple[Any, ...]) -> Sequence[float]:
+        """Return the last episodes' returns, given the arguments of ``log``."""
 
     def upload_model(self, runner: Any, path: str) -> None:
         """Hand a written checkpoint to the logging service."""

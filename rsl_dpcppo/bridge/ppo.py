@@ -18,7 +18,7 @@ from rsl_dpcppo.bridge.installed import generation
 from rsl_dpcppo.bridge.models import split_fields
 from rsl_dpcppo.config.ppo import check_ppo_fields
 from rsl_dpcppo.errors import ConfigError, check_fields
-from rsl_dpcppo.learning.environment import check_step
+from rsl_dpcppo.learning.environment import check_step, keep_dones_as_given
 from rsl_dpcppo.learning.on_policy import OnPolicyLearner
 
 
@@ -80,6 +80,7 @@ class FlowPPO(PPO):
         policy = self.model.flow_policy
         shape = (*self.storage.actions.shape[:2], policy.stored_width)
         self.storage.observations[policy.stored_name] = self.storage.actions.new_zeros(shape)
+        keep_dones_as_given(self.storage)
 
     @property
     def model(self) -> FlowModel:
@@ -107,6 +108,8 @@ class FlowPPO(PPO):
         Returns:
             a. Shape: [num_envs, num_actions].
         """
+        if self.storage.step == 0:  # not when it is built: whoever plays has few environments
+            self.learner.check_sizes()
         self.learner.random_state.resume()
         with self.learner.clock.phase("act"):
             actions = super().act(obs)

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import copy
+from importlib import import_module
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.bridge.installed import generation
@@ -39,6 +41,25 @@ def build_model(agent: dict[str, Any], checkpoint: dict[str, Any]) -> Any:
     check_types(state, model.state_dict())
     model.load_state_dict(state)
     return model.eval()
+
+
+def build_stock(agent: dict[str, Any], checkpoint: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    """Return the normaliser and the network of a checkpoint of RSL-RL's own Gaussian policy, in evaluation mode.
+
+    Args:
+        agent: The agent's dictionary, as in a run's params/agent.yaml.
+        checkpoint: What the runner saved.
+    """
+    fields = copy.deepcopy(agent[generation.MODEL_SECTION])
+    kind = getattr(import_module(generation.STOCK_PACKAGE), fields.pop("class_name"))
+    state = generation.policy_state(checkpoint)
+    network = f"{generation.STOCK_NETWORK}."
+    layers = [value for name, value in state.items() if name.startswith(network) and name.endswith(".weight")]
+    model = generation.rebuild_model(kind, fields, state, (layers[0].shape[1], layers[-1].shape[0]))
+    check_types(state, model.state_dict())
+    model.load_state_dict(state)
+    model.eval()
+    return getattr(model, generation.STOCK_NORMALIZER), getattr(model, generation.STOCK_NETWORK)
 
 
 def _find_exportable(class_name: str | None) -> Any:

@@ -6,24 +6,38 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
+import os
 import re
 import signal
+import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from rsl_rl.runners import OnPolicyRunner
 from torch import Tensor
 
 from rsl_dpcppo.bridge.action_space import check_action_space
 from rsl_dpcppo.bridge.installed import generation
+from rsl_dpcppo.bridge.logs import Iteration, LoggedCfg, upload_figures
 from rsl_dpcppo.bridge.ppo import FlowPPO
 from rsl_dpcppo.bridge.stopping import StopRequest
 from rsl_dpcppo.checkpoint import WEIGHTS, check_types, not_finite, read_checkpoint, write_checkpoint
-from rsl_dpcppo.errors import CheckpointError, EnvError, NonFiniteError, StoppedError
-from rsl_dpcppo.learning.environment import blame_dones, blame_rollout, blame_step, check_environment, check_step
+from rsl_dpcppo.errors import CheckpointError, EnvError, NonFiniteError, RankError, StoppedError
+from rsl_dpcppo.learning.environment import (
+    blame_dones,
+    blame_rollout,
+    blame_step,
+    check_environment,
+    check_step,
+    keep_dones_as_given,
+)
 from rsl_dpcppo.learning.guard import guard_optimizer, weights_are_finite
+from rsl_dpcppo.learning.ranks import is_loss_of_a_rank, largest_across_ranks, place
+from rsl_dpcppo.learning.sizes import check_rollout
 
 
 @contextlib.contextmanager
@@ -48,11 +62,13 @@ class _BetweenIterationsError(Exception):
 
 
 class Runner(OnPolicyRunner):
-    """RSL-RL's runner, unchanged but for checkpoints.
+    """RSL-RL's runner, unchanged but for checkpoints, signals, and several processes on CPUs.
 
-    They are written atomically, read without executing code, and hold the environment's state where it has one, so
-    that a resumed run is the run that was not interrupted. Their content is RSL-RL's: each runner reads the other's.
+    Checkpoints are written atomically, read without executing code, and hold the environment's state where it has one,
+    so that a resumed run is the run that was not interrupted. Their content is RSL-RL's: each runner reads the other's.
     """
+
+    device: str
 
     def __init__(self, env: Any, train_cfg: dict[str, Any], log_dir: str | None = None, device: str = "cpu") -> None:
         """Build as RSL-RL does, after a look at the environment.
@@ -64,18 +80,87 @@ class Runner(OnPolicyRunner):
         check_action_space(env)
         groups = train_cfg.get("obs_groups") or {}
         check_environment(env, {"policy", *(name for names in groups.values() for name in names)})
+        here = place()
+        if here is not None and here.rank > 0:
+            log_dir = os.devnull  # process 0 alone writes, but RSL-RL 3.3 makes a path for every one
+        if type(env.cfg) is dict and train_cfg.get("logger", "tensorboard") != "tensorboard":
+            env.cfg = LoggedCfg(env.cfg)
         super().__init__(env, train_cfg, log_dir, device)
         if not isinstance(self.alg, FlowPPO):  # whose learner does so itself
             guard_optimizer(self.alg.optimizer)
+            if self.alg.rnd:
+                guard_optimizer(generation.make_host(self.alg).rnd_optimizer)
+            keep_dones_as_given(self.alg.storage)
 
-    def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
-        """Train as RSL-RL does; a signal that asks to end is followed after the present iteration, with a checkpoint.
+    def check_sizes(self) -> None:
+        """Refuse more mini-batches than samples. For training alone: whoever plays may have few environments.
 
         Raises:
+            ConfigError: Names the field, its value and the largest that is right.
+        """
+        if isinstance(self.alg, FlowPPO):
+            self.alg.learner.check_sizes()
+        else:
+            check_rollout(generation.make_host(self.alg))
+
+    def _configure_multi_gpu(self) -> None:
+        """Join the other processes as RSL-RL does, which takes GPUs alone; here CPUs too, by Gloo."""
+        if torch.device(self.device).type != "cpu":
+            return super()._configure_multi_gpu()
+        device, join = self.device, torch.distributed.init_process_group
+        self.device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"  # what RSL-RL compares it with
+        try:
+            with (
+                replaced(torch.distributed, "init_process_group", lambda backend, **where: join("gloo", **where)),
+                replaced(torch.cuda, "set_device", lambda _: None),
+            ):
+                return super()._configure_multi_gpu()
+        finally:
+            self.device = device
+
+    def open_logger(self) -> None:
+        """Open the logging service ahead of :meth:`learn`, and keep it open for what is made after it.
+
+        What is wrong with the service shows before anything is trained.
+        """
+        generation.open_writer(self)
+
+    def close_logger(self, folder: Path) -> None:
+        """Log the pictures and videos of a folder, and close what :meth:`open_logger` opened."""
+        writer = generation.writer(self)
+        if writer is not None:  # as it is in all processes but the first
+            upload_figures(writer, folder, self.current_learning_iteration)
+        generation.close_writer(self)
+
+    @contextlib.contextmanager
+    def playing(self) -> Iterator[None]:
+        """Let the policy act in between: gradients, random numbers and the networks' mode are kept from it."""
+        cuda = [torch.device(self.device)] if torch.device(self.device).type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(cuda):
+            yield
+        generation.train_mode(self)
+
+    def learn(
+        self,
+        num_learning_iterations: int,
+        init_at_random_ep_len: bool = False,
+        after_iteration: Callable[[Iteration], None] | None = None,
+    ) -> None:
+        """Train as RSL-RL does; a signal that asks to end is followed after the present iteration, with a checkpoint.
+
+        Args:
+            num_learning_iterations: Iterations to do.
+            init_at_random_ep_len: Whether the environments' first episodes begin anywhere within their length.
+            after_iteration: Takes each iteration that was logged, and what RSL-RL would print of it.
+
+        Raises:
+            ConfigError: If there are more mini-batches than samples.
             StoppedError: After such a signal.
+            RankError: If another process of this training has ended.
             EnvError: If the environment gives what RSL-RL cannot take.
             NonFiniteError: If the environment gives what is not a number, or weights are none.
         """
+        self.check_sizes()
         act, step, update = self.alg.act, self.env.step, self.alg.update
         stored_name = self.alg.model.flow_policy.stored_name if isinstance(self.alg, FlowPPO) else ""
         steps, done = self.cfg["num_steps_per_env"], 0
@@ -83,7 +168,7 @@ class Runner(OnPolicyRunner):
 
         def act_unless_asked_to_stop(obs: Any) -> Any:
             nonlocal done
-            if request.signal is not None and done % steps == 0:
+            if done % steps == 0 and self._is_asked_to_stop(request):
                 raise _BetweenIterationsError
             done += 1
             return act(obs)
@@ -105,8 +190,20 @@ class Runner(OnPolicyRunner):
                 raise NonFiniteError(f"{reason} Training stops; the last checkpoint is from before it.")
             return losses
 
+        owner, total = generation.log_owner(self), self.current_learning_iteration + num_learning_iterations
+        log = owner.log
+
+        def log_quietly(*args: Any, **kwargs: Any) -> None:
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                log(*args, **kwargs)
+            if table := printed.getvalue():  # processes that do not log print nothing
+                rewards = generation.returns(self, args)
+                mean = statistics.fmean(rewards) if rewards else None
+                after_iteration(Iteration(self.current_learning_iteration, total, mean, table))  # type: ignore[misc]
+
         with (
             StopRequest() as request,
+            replaced(owner, "log", log_quietly if after_iteration else log),
             replaced(self.alg, "act", act_unless_asked_to_stop),
             replaced(self.env, "step", checked_step),
             replaced(self.alg, "update", checked_update),
@@ -118,6 +215,11 @@ class Runner(OnPolicyRunner):
             except EnvError:
                 raise
             except (ValueError, RuntimeError) as error:
+                if self.is_distributed and is_loss_of_a_rank(error):
+                    raise RankError(
+                        "Another process of this training has ended; its own message says why. Training stops; the "
+                        "last checkpoint is from before it."
+                    ) from None
                 # RSL-RL 5.x finds it in what the environment gives; else torch does in what spoiled weights make of it.
                 if re.search("contains? NaN", str(error)):
                     reason = self._blame_step(given, (done - 1) % steps) if given else ""
@@ -129,11 +231,22 @@ class Runner(OnPolicyRunner):
                     raise
                 reason = reason or str(error).splitlines()[0][:300]
                 raise NonFiniteError(f"{reason} Training stops; the last checkpoint is from before it.") from None
-        if request.signal is not None:
-            self._end_early(request.signal, done >= steps)
+            if request.signal is not None:  # another one may still come while the first is followed
+                self._end_early(request.signal, done >= steps)
+
+    def _is_asked_to_stop(self, request: StopRequest) -> bool:
+        """Return whether a signal has come, to whichever process: all leave before the same iteration."""
+        if self.is_distributed:
+            number = largest_across_ranks(request.signal or 0, self.device)
+            if number:
+                request.signal = signal.Signals(number)
+            return number > 0  # one that came meanwhile is for the next iteration
+        return request.signal is not None
 
     def _end_early(self, signal: signal.Signals, has_learned: bool) -> None:
         """Save what was learned, and say where."""
+        if self.gpu_global_rank > 0:
+            raise StoppedError(signal, f"{signal.name}: process {self.gpu_global_rank} stopped.")
         log_dir = generation.log_dir(self)
         if not has_learned or log_dir is None:
             raise StoppedError(signal, f"{signal.name}: stopped before the end of the first iteration.")
@@ -155,11 +268,13 @@ class Runner(OnPolicyRunner):
         return std is not None and bool((std <= 0.0).any())
 
     def save(self, path: str, infos: dict[str, Any] | None = None) -> None:
-        """Write a checkpoint.
+        """Write a checkpoint, in process 0 alone.
 
         Raises:
             NonFiniteError: If it would be refused when it is read.
         """
+        if self.gpu_global_rank > 0:
+            return
         checkpoint = {**generation.collect_state(self), "iter": self.current_learning_iteration, "infos": infos}
         name = not_finite(checkpoint)
         if name or self._std_is_spent():
@@ -201,7 +316,8 @@ class Runner(OnPolicyRunner):
         if for_training:
             # The next one: RSL-RL would give it the number of the last one before, and the curves would not join.
             self.current_learning_iteration = checkpoint["iter"] + 1
-            if hasattr(self.env, "load_state_dict") and "env_state_dict" in checkpoint:
+            # It is the state of process 0's environments; those of the others must not do the same.
+            if self.gpu_global_rank == 0 and hasattr(self.env, "load_state_dict") and "env_state_dict" in checkpoint:
                 try:
                     self.env.load_state_dict(checkpoint["env_state_dict"])
                 except ValueError as error:

@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rsl_dpcppo import export as exporting
-from rsl_dpcppo.bridge.rebuild import build_model
+from rsl_dpcppo.bridge.rebuild import build_model, build_stock
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
 from rsl_dpcppo.checkpoint import read_checkpoint
-from rsl_dpcppo.cli.arguments import add_inference_arguments, add_run_arguments, make_parser, parse
+from rsl_dpcppo.cli.arguments import parse_export
 from rsl_dpcppo.cli.run_cfg import check_task, is_rsl_rl_agent, load_agent, load_rsl_rl_agent, override
 from rsl_dpcppo.cli.runs import find
 from rsl_dpcppo.config import PPORunnerCfg
@@ -33,26 +35,24 @@ def export(arguments: list[str]) -> None:
 
     Works on checkpoints of every host, with none of them installed: the run's params/agent.yaml tells the networks.
     """
-    parser = make_parser("Export a trained flow policy to TorchScript and ONNX.")
-    add_run_arguments(parser)
-    add_inference_arguments(parser, "zero (default), a seed, or input: the noise is the policy's second input")
-    args, overrides = parse(parser, arguments)
+    args, overrides = parse_export(arguments)
     checkpoint = find(_experiment(args), args)
     check_task(checkpoint.parent, args.task)
-    model = _load_model(args, overrides["agent"], checkpoint)
-    exported = exporting.exported_policy(model, args.noise or "zero", args.policy or "", args.flow_steps or 0)
+    exported, difference = _exported(args, overrides["agent"], checkpoint)
     folder = checkpoint.parent / "exported"
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unfinished_", dir=folder) as aside:
         written = exporting.export(exported, Path(aside))
         for path in written:
-            difference = exporting.largest_difference(model, exported, path)
+            error = difference(path)
             milliseconds = 1000.0 * exporting.latency(exported, path)
+            flow = getattr(exported.head, "flow", None)
+            what = f"{flow.num_steps} flow steps take" if flow else "an action takes"
             print(
-                f"[INFO] {folder / path.name}: differs from the live policy by at most {difference:.1e}; "
-                f"{exported.head.flow.num_steps} flow steps take {milliseconds:.3f} ms for one observation on one core"
+                f"[INFO] {folder / path.name}: differs from the live policy by at most {error:.1e}; "
+                f"{what} {milliseconds:.3f} ms for one observation on one core"
             )
-            if difference > EXPORT_TOLERANCE:
+            if error > EXPORT_TOLERANCE:
                 raise ExportError(f"'{path.name}' differs from the live policy by more than {EXPORT_TOLERANCE:.0e}.")
         for path in written:
             os.replace(path, folder / path.name)
@@ -69,23 +69,31 @@ def _experiment(args: argparse.Namespace) -> str:
     return find_task(args.task).make_agent(args.agent).experiment_name
 
 
-def _load_model(args: argparse.Namespace, overrides: list[str], checkpoint: Path) -> Any:
-    """Return the policy of a checkpoint of any host."""
+def _exported(
+    args: argparse.Namespace, overrides: list[str], checkpoint: Path
+) -> tuple[exporting.ExportedPolicy, Callable[[Path], float]]:
+    """Return what is exported of a checkpoint of any host, and what compares a file of it with the live policy."""
     run = checkpoint.parent
-    if is_rsl_rl_agent(run):
-        if overrides:
-            raise ConfigError(f"'{overrides[0]}': the networks of this run are those of its params/agent.yaml.")
-        agent = load_rsl_rl_agent(run)
-    else:
+    cfg = None
+    if not is_rsl_rl_agent(run):
         cfg = override(load_agent(run) or find_task(args.task).make_agent(args.agent), overrides)
-        if isinstance(cfg, PPORunnerCfg):
-            raise ConfigError(f"Agent '{args.agent}' is no flow policy; export it with RSL-RL's own exporter.")
-        agent = to_rsl_rl(cfg)
+    elif overrides:
+        raise ConfigError(f"'{overrides[0]}': the networks of this run are those of its params/agent.yaml.")
+    agent = to_rsl_rl(cfg) if cfg else load_rsl_rl_agent(run)
     try:
-        return build_model(agent, read_checkpoint(checkpoint, map_location="cpu"))
+        saved = read_checkpoint(checkpoint, map_location="cpu")
+        if isinstance(cfg, PPORunnerCfg):
+            for flag in ("noise", "policy", "flow_steps"):
+                if getattr(args, flag) is not None:
+                    raise ConfigError(f"--{flag} is {getattr(args, flag)!r}; Gaussian PPO has no flow: leave it out.")
+            stock = exporting.ExportedPolicy(*build_stock(agent, saved))
+            return stock, partial(exporting.difference, copy.deepcopy(stock), stock)
+        model = build_model(agent, saved)
     except (KeyError, RuntimeError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(
             f"'{checkpoint}' does not fit this agent: it was written by another one, or with other networks. ({error})"
         ) from None
+    flow = exporting.exported_policy(model, args.noise or "zero", args.policy or "", args.flow_steps or 0)
+    return flow, partial(exporting.largest_difference, model, flow)

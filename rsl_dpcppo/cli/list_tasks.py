@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from rsl_dpcppo.algorithms.registry import ALGORITHMS
-from rsl_dpcppo.cli.main import find_launchers
+from rsl_dpcppo.cli.dispatch import find_launchers
 from rsl_dpcppo.errors import ConfigError, LaunchError
 
 

@@ -5,16 +5,9 @@
 
 from __future__ import annotations
 
-from rsl_dpcppo.cli.arguments import (
-    add_inference_arguments,
-    add_run_arguments,
-    make_parser,
-    not_negative,
-    parse,
-    positive,
-)
+from rsl_dpcppo.cli.arguments import parse_play
 from rsl_dpcppo.cli.run_cfg import check_task
-from rsl_dpcppo.cli.runs import load, make_policies
+from rsl_dpcppo.cli.runs import find_device, load, make_policies
 from rsl_dpcppo.cli.video import write_video
 from rsl_dpcppo.config import check_noise
 from rsl_dpcppo.errors import CheckpointError, ConfigError
@@ -23,12 +16,8 @@ from rsl_dpcppo.tasks.registry import find_task
 
 def play(arguments: list[str]) -> None:
     """Evaluate a trained policy and film it."""
-    parser = make_parser("Evaluate a trained policy, and film it where the task can be seen.")
-    add_run_arguments(parser)
-    add_inference_arguments(parser, "initial noise: random, zero or a seed (default: as trained)")
-    parser.add_argument("--num_envs", type=positive, help="number of environments, and of episodes")
-    parser.add_argument("--video_length", type=not_negative, default=500, help="steps to film (default: 500, 0: none)")
-    args, overrides = parse(parser, arguments)
+    args, overrides = parse_play(arguments)
+    args.device = find_device(args.device)
     task = find_task(args.task)
     noise = check_noise("--noise", args.noise) if args.noise is not None else None
     trained = load(task, args, overrides)

@@ -15,7 +15,6 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from rsl_dpcppo.algorithms.registry import ALGORITHMS
-from rsl_dpcppo.bridge.train_cfg import class_names
 from rsl_dpcppo.config import PPORunnerCfg, RunnerCfg
 from rsl_dpcppo.config.checks import check_bool
 from rsl_dpcppo.config.fields import BEFORE
@@ -23,6 +22,9 @@ from rsl_dpcppo.errors import CheckpointError, ConfigError, did_you_mean
 
 _UNREADABLE = (OmegaConfBaseException, YAMLError, TypeError, UnicodeDecodeError)
 """What OmegaConf raises for text that is no YAML, or no value of the field."""
+
+LOG_ROOT = Path("logs") / "rsl_rl"
+"""Folder of all experiments, below the working directory."""
 
 NAMES_BEFORE = {"MultiGoal-v0": "multi_goal", "TwoModes-v0": "two_modes"}
 """What params/env.yaml of release 0.1.0 calls a task. Those of a host had its name without the host's prefix."""
@@ -96,6 +98,8 @@ def changes(before: Any, after: Any, name: str) -> list[str]:
 
 def save_agent(cfg: RunnerCfg, run: Path) -> None:
     """Write params/agent.yaml into a run's folder. It names the algorithm's class, as RSL-RL's dictionary does."""
+    from rsl_dpcppo.bridge.train_cfg import class_names  # imports torch, which reading does not need
+
     (run / "params").mkdir(parents=True, exist_ok=True)
     saved: Any = OmegaConf.to_container(OmegaConf.structured(cfg))
     saved["algorithm"] = {"class_name": class_names(cfg.name)[0], **saved["algorithm"]}
@@ -109,15 +113,72 @@ def load_agent(run: Path) -> RunnerCfg | None:
         ConfigError: If the file does not hold the configuration of an agent of this package.
     """
     path = run / "params" / "agent.yaml"
+    return _whole_agent(path, _read(path)) if path.is_file() else None
+
+
+def agent_of(path: Path) -> str | None:
+    """Return the name of the agent that a file holds; None if it holds some fields of any.
+
+    Raises:
+        ConfigError: If it is no file of an agent of this package.
+    """
+    saved = _read(path)
+    return _kind(saved, path).name if _is_whole(saved) else None
+
+
+def load_config(path: Path, preset: RunnerCfg, agent: str) -> RunnerCfg:
+    """Read a file with an agent's fields: all of them, as a run saves them, or some that change the preset.
+
+    Args:
+        path: The file.
+        preset: The agent's preset.
+        agent: Its name.
+
+    Raises:
+        ConfigError: If the file does not hold such fields, or is another agent's.
+    """
+    saved = _read(path)
+    if not _is_whole(saved):
+        structured = OmegaConf.structured(preset)
+        try:
+            return _fill(structured, saved)
+        except _UNREADABLE as error:
+            key = getattr(error, "full_key", None) or ""
+            raise ConfigError(f"'{path}': {_explain(structured, f'agent.{key}', error)}") from None
+    cfg = _whole_agent(path, saved)
+    if cfg.name != preset.name:
+        raise ConfigError(f"'{path}' holds the agent '{cfg.name}', and --agent is '{agent}'.")
+    return cfg
+
+
+def _read(path: Path) -> DictConfig:
+    """Read a YAML file of fields.
+
+    Raises:
+        ConfigError: If it is none.
+    """
     if not path.is_file():
-        return None
+        raise ConfigError(f"'{path}' is no file.")
     try:
         saved = OmegaConf.load(path)
-        sections = ("actor", "critic", "algorithm")
-        if not isinstance(saved, DictConfig) or not all(isinstance(saved.get(s), DictConfig) for s in sections):
-            raise ConfigError(
-                f"'{path}' does not hold an agent of this package: it lacks one of {', '.join(sections)}."
-            )
+    except _UNREADABLE as error:
+        raise ConfigError(f"'{path}' does not hold an agent of this package: {str(error).splitlines()[0]}") from None
+    if not isinstance(saved, DictConfig):
+        raise ConfigError(f"'{path}' does not hold an agent of this package: it has no fields.")
+    return saved
+
+
+def _is_whole(saved: DictConfig) -> bool:
+    """Return whether a file has the name of an algorithm's class, as those that runs save have."""
+    return isinstance(saved.get("algorithm"), DictConfig) and "class_name" in saved.algorithm
+
+
+def _whole_agent(path: Path, saved: DictConfig) -> RunnerCfg:
+    """Return the agent that a run has saved."""
+    sections = ("actor", "critic", "algorithm")
+    if not all(isinstance(saved.get(section), DictConfig) for section in sections):
+        raise ConfigError(f"'{path}' does not hold an agent of this package: it lacks one of {', '.join(sections)}.")
+    try:
         kind = _kind(saved, path)
         _fill_in(saved, kind)
         return _fill(OmegaConf.structured(kind), saved)

@@ -19,13 +19,10 @@ from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
 from rsl_dpcppo.checkpoint import find_checkpoint, remove_unfinished
-from rsl_dpcppo.cli.run_cfg import is_rsl_rl_agent, load_agent, load_env, override
+from rsl_dpcppo.cli.run_cfg import LOG_ROOT, is_rsl_rl_agent, load_agent, load_env, override
 from rsl_dpcppo.config import PPORunnerCfg, RunnerCfg, check_choice
 from rsl_dpcppo.errors import CheckpointError, ConfigError
 from rsl_dpcppo.tasks.task import Policy, Task
-
-LOG_ROOT = Path("logs") / "rsl_rl"
-"""Folder of all experiments, below the working directory."""
 
 MAX_PLAY_ENVS = 128
 """Environments that play uses at most, unless told."""
@@ -85,6 +82,23 @@ def configuration_of(run: Path, cfg: RunnerCfg, env_cfg: Any) -> tuple[RunnerCfg
             f"'{run}' was trained with {title_of(saved)}, and the agent named here is {title_of(cfg)}."
         )
     return saved or cfg, load_env(run, env_cfg)
+
+
+def find_device(name: str | None) -> str:
+    """Return the device to use: the one that is named, or a GPU where there is one.
+
+    Raises:
+        ConfigError: If nothing can be computed there.
+    """
+    name = name or ("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        if device.type == "meta" or (device.type == "cpu" and device.index):
+            raise RuntimeError("nothing can be computed there")
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"--device is '{name}', which is not usable here: {str(error).splitlines()[0]}") from None
+    return name
 
 
 def make_env(task: Task, env_cfg: Any, cfg: RunnerCfg, device: str) -> Any:

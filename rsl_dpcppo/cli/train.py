@@ -8,59 +8,94 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import importlib.util
 import io
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
 
-from rsl_dpcppo.cli.arguments import add_run_arguments, add_training_arguments, make_parser, parse
-from rsl_dpcppo.cli.run_cfg import changes, check_task, override, save_agent
-from rsl_dpcppo.cli.runs import build, configuration_of, find, load, make_env, make_policies, new_run
-from rsl_dpcppo.config import RunnerCfg
+from rsl_dpcppo.bridge.logs import Iteration
+from rsl_dpcppo.bridge.runner import Runner
+from rsl_dpcppo.cli.arguments import parse_train
+from rsl_dpcppo.cli.console import console
+from rsl_dpcppo.cli.distributed import device_of, find_place
+from rsl_dpcppo.cli.fields import describe
+from rsl_dpcppo.cli.logger import check_logger
+from rsl_dpcppo.cli.run_cfg import changes, check_task, load_config, override, save_agent
+from rsl_dpcppo.cli.runs import build, configuration_of, find, find_device, load, make_env, make_policies, new_run
+from rsl_dpcppo.cli.video import Camera
+from rsl_dpcppo.config import RunnerCfg, check_several_processes
 from rsl_dpcppo.errors import CheckpointError, ConfigError, MissingCheckpointError
+from rsl_dpcppo.learning.ranks import leave
 from rsl_dpcppo.metrics import peak_memory
 from rsl_dpcppo.tasks.registry import find_task
-from rsl_dpcppo.tasks.task import Policy, Task
+from rsl_dpcppo.tasks.task import Film, Policy, Task
 
 
 def train(arguments: list[str]) -> None:
     """Train an agent, then report what it learned."""
-    parser = make_parser("Train an agent.")
-    add_run_arguments(parser)
-    add_training_arguments(parser)
-    args, overrides = parse(parser, arguments)
-    if (args.load_run or args.checkpoint) and not args.resume:
-        raise ConfigError("--load_run and --checkpoint name the run to continue: add --resume.")
+    args, overrides = parse_train(arguments)
+    here = find_place(args.distributed)
+    if here.rank > 0:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  process 0 tells it
     task = find_task(args.task)
     cfg, env_cfg, checkpoint = _configure(task, args, overrides)
-    if importlib.util.find_spec(cfg.logger) is None:  # each has its package's name
-        raise ConfigError(f"logger is '{cfg.logger}', which is not installed here: pip install {cfg.logger}")
+    if args.fields:
+        print(f"{describe(cfg, 'agent')}\n{describe(env_cfg, 'env')}")
+        return
+    args.device = find_device(device_of(here, args.device))
+    check_logger(cfg.logger)
+    if here.world_size > 1:
+        check_several_processes("agent.algorithm", cfg.algorithm)
+        cfg = dataclasses.replace(cfg, seed=cfg.seed + here.rank)
 
     env = make_env(task, env_cfg, cfg, args.device)
-    run = new_run(cfg)
+    run = new_run(cfg) if here.rank == 0 else None
     try:
         runner = build(cfg, env, args.device, run)
         if checkpoint:
             print(f"[INFO] Resuming from: {checkpoint}")
             runner.load(str(checkpoint), map_location=args.device)
-    except Exception:
-        shutil.rmtree(run)  # made above; RSL-RL may have begun to log there
+        runner.check_sizes()
+        camera = _camera(task, env_cfg, cfg, runner, args, run) if args.video and run else None
+        runner.open_logger()
+    except BaseException as error:
+        if run:
+            shutil.rmtree(run)  # made above; RSL-RL may have begun to log there
+        if type(error).__module__.startswith(cfg.logger):  # the service's own, such as no key or no connection
+            raise ConfigError(f"logger is '{cfg.logger}', and {(str(error) or repr(error)).splitlines()[0]}") from None
         raise
-    save_agent(cfg, run)
-    OmegaConf.save(OmegaConf.create({**env.cfg, "task": task.name}), run / "params" / "env.yaml")
-    print(f"[INFO] Logging experiment in directory: {run.resolve()}")
-    runner.learn(cfg.max_iterations, init_at_random_ep_len=checkpoint is None)
+    if run:
+        save_agent(cfg, run)
+        OmegaConf.save(OmegaConf.create({**env.cfg, "task": task.name}), run / "params" / "env.yaml")
+        print(f"[INFO] Logging experiment in directory: {run.resolve()}")
+    with console(args.verbose) as show:
+
+        def after_iteration(iteration: Iteration) -> None:
+            show(iteration)
+            if camera:
+                camera(iteration.number)
+
+        runner.learn(cfg.max_iterations, checkpoint is None, after_iteration)
+    leave()
+    if run:
+        _report(task, args, cfg, runner, run)
+        runner.close_logger(run)
+    env.close()
+
+
+def _report(task: Task, args: argparse.Namespace, cfg: RunnerCfg, runner: Any, run: Path) -> None:
+    """Write what a run took and what it learned into its folder."""
     resources = {"peak_memory_mib": peak_memory(args.device)}
     (run / "resources.json").write_text(json.dumps(resources) + "\n", encoding="utf-8")
 
     torch.manual_seed(cfg.seed)
-    task.report(make_policies(runner, cfg) | _rival(task, args, env), env, run)
-    env.close()
+    task.report(make_policies(runner, cfg) | _rival(task, args, runner.env), runner.env, run)
 
 
 def _configure(
@@ -79,7 +114,9 @@ def _configure(
         cfg = dataclasses.replace(override(cfg, overrides["agent"]), **given)
         return cfg, override(env_cfg, overrides["env"], "env")
 
-    cfg, env_cfg = apply(task.make_agent(args.agent), task.env_cfg())
+    preset = task.make_agent(args.agent)
+    begin_with = load_config(args.config, preset, args.agent) if args.config else preset
+    cfg, env_cfg = apply(begin_with, task.env_cfg())
     if not args.resume:
         return cfg, env_cfg, None
     checkpoint = find(cfg.experiment_name, args)
@@ -91,6 +128,18 @@ def _configure(
         for change in changes(begun, present, section):
             print(f"[INFO] Changed on resuming: {change}")
     return *now, checkpoint
+
+
+def _camera(task: Task, env_cfg: Any, cfg: RunnerCfg, runner: Runner, args: argparse.Namespace, run: Path) -> Camera:
+    """Return what films the policy that the report shows a picture of."""
+
+    def film() -> Film:
+        assert task.film is not None
+        with runner.playing():
+            policy = [policy for policy in make_policies(runner, cfg).values() if policy.caption][-1]
+            return task.film(env_cfg, policy, args.video_length, args.device, cfg.seed)
+
+    return Camera(film, run / "videos" / "train", args.video_interval, cfg.num_steps_per_env)
 
 
 def _rival(task: Task, args: argparse.Namespace, env: object) -> dict[str, Policy]:

@@ -7,6 +7,7 @@ The fields of one algorithm stand in its folder below :mod:`rsl_dpcppo.algorithm
 """
 
 from rsl_dpcppo.config.checks import ACTIVATIONS, check_choice, check_int, check_name, check_noise
+from rsl_dpcppo.config.fields import check_several_processes
 from rsl_dpcppo.config.learner import LearnerFields, SampledModelFields
 from rsl_dpcppo.config.ppo import (
     PPO_FIELDS,
@@ -31,4 +32,5 @@ __all__ = [
     "check_int",
     "check_name",
     "check_noise",
+    "check_several_processes",
 ]

@@ -10,6 +10,9 @@ from typing import Any
 
 from rsl_dpcppo.errors import ConfigError
 
+LARGEST_COUNT = 2**24
+"""More than any simulator runs at once, and than anything is done in one iteration."""
+
 LONGEST_NAME = 150
 """Bytes of a folder's name: what file systems take, less the date that goes before it."""
 
@@ -61,13 +64,12 @@ def check_bool(name: str, value: Any) -> None:
         raise ConfigError(f"{name} is {value!r}; it must be True or False.")
 
 
-def check_int(name: str, value: Any, *, minimum: int, maximum: int | None = None, even: bool = False) -> None:
+def check_int(name: str, value: Any, *, minimum: int, maximum: int = LARGEST_COUNT, even: bool = False) -> None:
     """Raise a :class:`~rsl_dpcppo.errors.ConfigError` unless the value is a whole number in the range."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
-    if not is_number or value < minimum or (maximum is not None and value > maximum) or (even and value % 2):
+    if not is_number or not minimum <= value <= maximum or (even and value % 2):
         kind = "an even" if even else "a whole"
-        upper = "" if maximum is None else f" and at most {maximum}"
-        raise ConfigError(f"{name} is {value!r}; it must be {kind} number, {minimum} or more{upper}.")
+        raise ConfigError(f"{name} is {value!r}; it must be {kind} number, {minimum} or more and at most {maximum}.")
 
 
 def check_float(
@@ -99,8 +101,12 @@ def check_widths(name: str, value: Any) -> list[int]:
         ConfigError: If they are no whole numbers from 1, or there is none.
     """
     widths = list(value) if isinstance(value, (list, tuple)) else []
-    if not widths or any(isinstance(width, bool) or not isinstance(width, int) or width < 1 for width in widths):
-        raise ConfigError(f"{name} is {value!r}; it must be a list of at least one whole number, each 1 or more.")
+    are_whole = all(isinstance(width, int) and not isinstance(width, bool) for width in widths)
+    if not widths or not are_whole or not all(1 <= width <= LARGEST_COUNT for width in widths):
+        raise ConfigError(
+            f"{name} is {value!r}; it must be a list of at least one whole number, each 1 or more and at most "
+            f"{LARGEST_COUNT}."
+        )
     return widths
 
 

@@ -19,11 +19,11 @@ from rsl_dpcppo.config.checks import (
 )
 from rsl_dpcppo.config.fields import Fields
 
-MOST_ENVS = 2**24
-"""More than any simulator runs at once."""
-
 MOST_ITERATIONS = 10**8
 """More than any run has. Checkpoints count to ten times that, over all resumptions."""
+
+LOGGERS = ("tensorboard", "wandb", "neptune")
+"""Where RSL-RL logs to."""
 
 LARGEST_SEED = 2**32 - 1
 """What NumPy's generators take, which environments use."""
@@ -202,14 +202,14 @@ class RunnerCfg(Fields):
     def __post_init__(self) -> None:
         """Check types and ranges."""
         super().__post_init__()
-        check_int("num_envs", self.num_envs, minimum=1, maximum=MOST_ENVS)
-        check_int("max_iterations", self.max_iterations, minimum=1, maximum=MOST_ITERATIONS)
-        for name in ("num_steps_per_env", "save_interval"):
-            check_int(name, getattr(self, name), minimum=1)
+        check_int("num_envs", self.num_envs, minimum=1)
+        check_int("num_steps_per_env", self.num_steps_per_env, minimum=1)
+        for name in ("max_iterations", "save_interval"):
+            check_int(name, getattr(self, name), minimum=1, maximum=MOST_ITERATIONS)
         check_int("seed", self.seed, minimum=0, maximum=LARGEST_SEED)
         check_name("experiment_name", self.experiment_name, may_be_nested=True)
         check_name("run_name", self.run_name, may_be_empty=True)
-        check_choice("logger", self.logger, ("tensorboard", "wandb", "neptune"))
+        check_choice("logger", self.logger, LOGGERS)
 
 
 @dataclass

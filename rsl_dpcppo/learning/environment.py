@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from numbers import Integral
+from collections.abc import Callable, Collection, Mapping
+from math import inf
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -20,8 +21,41 @@ LARGEST = 1e15
 """Largest output that a sum of squares over a rollout still holds in single precision."""
 
 
+def _is_count(value: Any, env: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+
+
+def _is_length(value: Any, env: Any) -> bool:
+    if isinstance(value, Tensor):
+        return value.shape in ((), (env.num_envs,)) and not value.is_complex() and bool((value >= 1).all())
+    return isinstance(value, Real) and not isinstance(value, bool) and 1.0 <= float(value) < inf
+
+
+def _is_length_buffer(value: Any, env: Any) -> bool:
+    is_numbers = isinstance(value, Tensor) and not value.is_complex() and value.dtype is not torch.bool
+    return is_numbers and value.shape == (env.num_envs,)
+
+
+def _is_device(value: Any, env: Any) -> bool:
+    try:
+        torch.empty(0, device=torch.device(value))
+    except (TypeError, RuntimeError, AssertionError, NotImplementedError):
+        return False
+    return True
+
+
+ATTRIBUTES: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "num_envs": (_is_count, "a whole number, 1 or more"),
+    "num_actions": (_is_count, "a whole number, 1 or more"),
+    "max_episode_length": (_is_length, "a number of steps, 1 or more, or a tensor of one for each environment"),
+    "episode_length_buf": (_is_length_buffer, "a tensor of numbers of shape [num_envs]"),
+    "device": (_is_device, "a device of PyTorch that is here, such as 'cpu' or 'cuda:0'"),
+}
+"""What RSL-RL reads of an environment: whether a value of the environment is right, and what would be."""
+
+
 def check_environment(env: Any, used: Collection[str]) -> None:
-    """Refuse an environment whose sizes or first observations RSL-RL would stumble over.
+    """Refuse an environment whose attributes or first observations RSL-RL would stumble over.
 
     Args:
         env: The environment.
@@ -30,10 +64,11 @@ def check_environment(env: Any, used: Collection[str]) -> None:
     Raises:
         EnvError: Names the attribute or the group, what it is, and what it has to be.
     """
-    for name in ("num_envs", "num_actions"):
+    for name, (is_right, right) in ATTRIBUTES.items():
         value = getattr(env, name, None)
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-            raise EnvError(f"The environment's {name} is {value!r}; it must be a whole number, 1 or more.")
+        if not is_right(value, env):
+            found = _describe(value) if isinstance(value, Tensor) else f"{value!r:.100}"
+            raise EnvError(f"The environment's {name} is {found}; it must be {right}.")
     observations = env.get_observations()
     _check_kind("observations", observations, TensorDict)
     for name, values in observations.items():
@@ -115,9 +150,19 @@ def blame_step(observations: TensorDict, others: Mapping[str, Tensor], step: int
     return _blame({name: values[None] for name, values in outputs.items()}, step)
 
 
+def keep_dones_as_given(rollout: Rollout) -> None:
+    """Let a rollout hold dones as they are given: RSL-RL's bytes would make 0 of a half and of 256."""
+    rollout.dones = rollout.dones.float()
+
+
+def wrong_dones(rollout: Rollout) -> Tensor:
+    """Return which dones are neither 0 nor 1: returns would go on with the wrong weight. Shape: that of dones."""
+    return (rollout.dones != 0) & (rollout.dones != 1)
+
+
 def blame_dones(rollout: Rollout) -> str:
-    """Say where a rollout has a done above 1, with which returns would go on with the wrong sign; "" for nowhere."""
-    wrong = (rollout.dones > 1).nonzero()
+    """Say where a rollout has the first of these, "" for nowhere."""
+    wrong = wrong_dones(rollout).nonzero()
     if len(wrong) == 0:
         return ""
     step, env = wrong[0, :2].tolist()

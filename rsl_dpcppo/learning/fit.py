@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.flow.ema import update_ema
 from rsl_dpcppo.flow.matching import draw_noise_and_time, flow_matching_loss
 from rsl_dpcppo.flow.velocity import VelocityField
 from rsl_dpcppo.learning.compilation import Compiled
 from rsl_dpcppo.learning.effects import optimizer_tensors
+from rsl_dpcppo.learning.sizes import check_fit
 
 
 @dataclass
@@ -84,10 +84,7 @@ class FlowFit:
         """
         parts = (context, target) if noise is None else (context, target, noise)
         pairs = torch.cat(parts, dim=-1)
-        if self.num_mini_batches > len(pairs):
-            raise ConfigError(
-                f"flow_num_mini_batches is {self.num_mini_batches}; the flow is fitted to {len(pairs)} samples only."
-            )
+        check_fit(self.num_mini_batches, len(pairs))
         losses: list[Tensor] = []
         best = float("inf")
         rate = self.optimizer.param_groups[0]["lr"]

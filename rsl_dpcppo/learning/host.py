@@ -40,7 +40,7 @@ class Rollout(Protocol):
     rewards: Tensor
     """What the environment gave, with RSL-RL's additions."""
     dones: Tensor
-    """1 where an episode ended, as whole numbers."""
+    """1 where an episode ended."""
     values: Tensor
     """V(s) while it was collected."""
     returns: Tensor

@@ -14,18 +14,19 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from rsl_dpcppo.errors import ConfigError, EnvError, NonFiniteError
+from rsl_dpcppo.errors import EnvError, NonFiniteError
 from rsl_dpcppo.learning import objective
 from rsl_dpcppo.learning.batch import MiniBatch
 from rsl_dpcppo.learning.clock import Stopwatch
 from rsl_dpcppo.learning.compilation import Compiled, PinnedBuffers, resolve_mode
 from rsl_dpcppo.learning.effects import optimizer_tensors
-from rsl_dpcppo.learning.environment import blame_dones, blame_rollout
+from rsl_dpcppo.learning.environment import blame_dones, blame_rollout, wrong_dones
 from rsl_dpcppo.learning.guard import guard_optimizer
 from rsl_dpcppo.learning.host import Host
 from rsl_dpcppo.learning.policy import FlowPolicy
 from rsl_dpcppo.learning.random_state import RandomState
 from rsl_dpcppo.learning.ranks import average_across_ranks
+from rsl_dpcppo.learning.sizes import check_rollout
 from rsl_dpcppo.learning.state import save_with_optimizer
 from rsl_dpcppo.learning.step_size import StepSize, make_optimizer
 
@@ -83,6 +84,14 @@ class OnPolicyLearner:
         """
         return make_optimizer(kind, [{"params": self.host.trained_parameters(), "lr": self.step_size.tensor}])
 
+    def check_sizes(self) -> None:
+        """Refuse more mini-batches than samples. For training alone: whoever plays may have few environments.
+
+        Raises:
+            ConfigError: Names the field, its value and the largest that is right.
+        """
+        check_rollout(self.host)
+
     def update(self) -> dict[str, float]:
         """Learn from the rollout.
 
@@ -95,8 +104,8 @@ class OnPolicyLearner:
         """
         report, figures = self.learn()
         rollout = self.host.rollout
-        *values, largest_done = torch.stack([*report.values(), rollout.dones.max().float()]).tolist()
-        if largest_done > 1.0:
+        *values, num_wrong = torch.stack([*report.values(), wrong_dones(rollout).sum().float()]).tolist()
+        if num_wrong > 0.0:
             raise EnvError(blame_dones(rollout))
         losses = dict(zip(report, values, strict=True))
         wrong = [name for name, value in losses.items() if not math.isfinite(value)]
@@ -128,14 +137,9 @@ class OnPolicyLearner:
 
         Returns:
             Losses, averaged over the mini-batches, on the device.
-
-        Raises:
-            ConfigError: If there are more mini-batches than steps.
         """
         self._pinned_buffers.restore()
-        ppo, num_samples = self.host.ppo, self.host.rollout.rewards.numel()
-        if ppo.num_mini_batches > num_samples:
-            raise ConfigError(f"num_mini_batches is {ppo.num_mini_batches}; a rollout has {num_samples} steps only.")
+        ppo = self.host.ppo
         # RSL-RL shuffles once for all epochs, so that each mini-batch needs to be gathered once only.
         batches = [self.prepare(batch) for batch in self.host.mini_batches(ppo.num_mini_batches, num_epochs=1)]
         steps = [self._gradient_step(vars(batch)) for _ in range(ppo.num_learning_epochs) for batch in batches]

@@ -7,40 +7,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 import torch
-from packaging.version import Version
 from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
 from rsl_dpcppo.config import check_int
+from rsl_dpcppo.config.ppo import LARGEST_SEED
 from rsl_dpcppo.errors import ConfigError
 
 UNBOUNDED = 1e9
 """A bound of an action this large stands for none: EnvPool's LQR has 1e10, others the largest float."""
-
-
-def check_package(title: str, minimum: str) -> None:
-    """Refuse a simulator that is missing or too old.
-
-    Args:
-        title: Its name, which in lower case is that of its package and of the extra that installs it.
-        minimum: The oldest version that is supported.
-
-    Raises:
-        ConfigError: Says what was found, and how to install what is missing.
-    """
-    package = title.lower()
-    try:
-        installed = version(package)
-    except PackageNotFoundError:
-        installed = "0"
-    if Version(installed) < Version(minimum):
-        found = "is not installed" if installed == "0" else f"{installed} is too old"
-        raise ConfigError(f'{title} {found}; {minimum} or newer comes with pip install -e ".[{package}]".')
 
 
 def check_spaces(name: str, observation_space: Any, action_space: Any) -> None:
@@ -200,7 +179,7 @@ class BoxVecEnv(VecEnv):
         Raises:
             ConfigError: If it is not a whole number from 0.
         """
-        check_int("seed", seed, minimum=0)
+        check_int("seed", seed, minimum=0, maximum=LARGEST_SEED)
         self.cfg["seed"] = seed
         # Drawn rather than counted up, so that runs with neighbouring seeds have no environment in common.
         self._seeds = np.random.default_rng(seed).choice(2**31 - 1, self.num_envs, replace=False).tolist()

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg
-from rsl_dpcppo.tasks.agents import make_agents
-from rsl_dpcppo.tasks.task import Film, Policy, Task
+from rsl_dpcppo.tasks.task import Policy
 
 
 @dataclass
@@ -95,29 +92,3 @@ def report(policies: dict[str, Policy], env: Any, folder: Path) -> None:
     print()
     row = {name: asdict(result) for name, result in results.items()}
     (folder / "evaluation.json").write_text(json.dumps(row) + "\n", encoding="utf-8")
-
-
-def episodic_task(
-    name: str,
-    dpcppo: Callable[[], DPCPPORunnerCfg],
-    env_cfg: Callable[[], Any],
-    make_env: Callable[..., Any],
-    film: Callable[..., Film] | None = None,
-) -> Task:
-    """Return a task that is judged by the returns of its episodes, with the agents of :func:`make_agents`.
-
-    Args:
-        name: Name of the task, with its host's prefix.
-        dpcppo: Makes the configuration of DP-CPPO.
-        env_cfg: Makes the default configuration of the environment.
-        make_env: (num_envs, device, seed, configuration) -> environment.
-        film: As the task's.
-    """
-    return Task(
-        name=name,
-        agents=make_agents(name.replace("/", "-").replace(":", "-"), dpcppo),  # which name folders
-        env_cfg=env_cfg,
-        make_env=lambda cfg, num_envs, device, seed: make_env(num_envs, device, seed, cfg),
-        report=report,
-        film=film,
-    )

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from tensordict import TensorDict
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rsl_dpcppo.config import RunnerCfg
 from rsl_dpcppo.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:  # a task's name is looked up before torch is imported, which takes seconds
+    import numpy as np
+    from tensordict import TensorDict
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ class Policy:
         return self.act(observations)
 
 
-Film = tuple[list[np.ndarray], float]
+Film: TypeAlias = "tuple[list[np.ndarray], float]"
 """Frames of shape [height, width, 3], 8 bits a colour, and their number per second."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task. Its host is imported when the environment is made, not before."""
+    """A task. Its host, and torch, are imported when one of its functions is called, not before."""
 
     name: str
     """What --task takes."""

@@ -36,7 +36,7 @@ def test_the_bridge_fulfils_the_contract() -> None:
         ("v5/host.py", "def values(self, batch: MiniBatch)", "def values(self)"),
         ("v3/host.py", '-> Symmetry | None:\n        """Return the user', '-> int:\n        """Return the user'),
         ("host.py", "def average_gradients(self)", "def reduce_gradients(self)"),
-        ("v3/files.py", "def upload_model(runner: Any, path: str)", "def upload_model(runner: Any)"),
+        ("v3/logs.py", "def upload_model(runner: Any, path: str)", "def upload_model(runner: Any)"),
         ("v5/agent.py", "MODEL_SECTION =", "SECTION ="),
     ],
 )

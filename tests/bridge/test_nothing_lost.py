@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from rsl_dpcppo.bridge.version import GENERATION
 from rsl_dpcppo.errors import CheckpointError, ConfigError, EnvError, NonFiniteError
 from rsl_dpcppo.learning.environment import blame_rollout
 from rsl_dpcppo.tasks.agents import to_ppo
+from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalEnv
 
 AGENTS = ["dpcppo", "dpcppo_fold", "fpo", "ppo"]
 
@@ -261,7 +263,7 @@ def test_what_rsl_rl_cannot_take_is_named(name: str, message: str, tmp_path: Pat
 
 
 class Unfit(Bandit):
-    """Its first observations are changed by a function."""
+    """Its first observations are changed by a function, and attributes replaced."""
 
     def __init__(self, change: Callable[[TensorDict], Any], **attributes: Any) -> None:
         super().__init__()
@@ -294,6 +296,20 @@ UNFIT: dict[str, Unfit] = {
     "environment's num_envs is 2.5; it must be a whole number, 1 or more": Unfit(lambda o: o, num_envs=2.5),
     "environment's num_envs is 0": Unfit(lambda o: o, num_envs=0),
     "environment's num_actions is None": Unfit(lambda o: o, num_actions=None),
+    "environment's max_episode_length is 0; it must be a number of steps, 1 or": Unfit(
+        lambda o: o, max_episode_length=0
+    ),
+    "environment's max_episode_length is a torch.int64 tensor of shape": Unfit(
+        lambda o: o, max_episode_length=torch.ones(3, dtype=torch.long)
+    ),
+    r"environment's episode_length_buf is None; it must be a tensor of numbers of shape \[num_envs\]": Unfit(
+        lambda o: o, episode_length_buf=None
+    ),
+    r"environment's episode_length_buf is a torch.bool tensor of shape \[64\]": Unfit(
+        lambda o: o, episode_length_buf=torch.ones(64, dtype=torch.bool)
+    ),
+    "environment's device is 'gpu'; it must be a device of PyTorch that is here": Unfit(lambda o: o, device="gpu"),
+    "environment's device is 'cuda:77'": Unfit(lambda o: o, device="cuda:77"),
 }
 
 
@@ -318,13 +334,19 @@ def test_a_wrong_shape_is_named_under_rsl_rls_runner_too() -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), [("dpcppo", Runner), ("dpcppo", OnPolicyRunner), ("ppo", Runner)])
-def test_a_done_of_two_ends_the_training_before_it_is_saved(name: str, kind: type[OnPolicyRunner]) -> None:
+@pytest.mark.parametrize("value", [2, 256, 0.5])
+def test_a_wrong_done_ends_the_training_before_it_is_saved(name: str, kind: type[OnPolicyRunner], value: float) -> None:
+    """RSL-RL keeps dones as bytes, in which 256 and a half are 0."""
+
     def change(o: Any, r: Any, d: Any, e: Any) -> Any:
-        d[9] = 2
+        d = d.float()
+        d[9] = value
         return o, r, d, e
 
     runner = make(name, kind, Malformed(change))
-    with pytest.raises(EnvError, match="gave 2 as done, in environment 9 at step 0 of the rollout; it is 0 or 1"):
+    with pytest.raises(
+        EnvError, match=f"gave {value} as done, in environment 9 at step 0 of the rollout; it is 0 or 1"
+    ):
         runner.learn(1)
     assert not list(Path(generation.log_dir(runner)).glob("model_*.pt"))
 
@@ -360,7 +382,6 @@ def test_an_observation_is_blamed_by_group_step_and_environment() -> None:
         ("desired_kl", float("nan")),
         ("gamma", 1.5),
         ("lam", 2.0),
-        ("num_mini_batches", 1000),
         ("use_clipped_value_loss", 3),
         ("learning_rate", 0.0),
     ],
@@ -370,6 +391,84 @@ def test_rsl_rls_own_fields_are_checked(field: str, value: Any) -> None:
     cfg["algorithm"][field] = value
     with pytest.raises(ConfigError, match=f"{field} is {value!r}"):
         make_runner(Bandit(), cfg).learn(1)
+
+
+class Counting(Bandit):
+    """Counts its steps, and lets anything be few."""
+
+    num_steps = 0
+
+    def step(self, actions: Tensor) -> Any:
+        self.num_steps += 1
+        return super().step(actions)
+
+
+RECURRENT = "rsl_dpcppo.FlowFoldActorCriticRecurrent" if GENERATION == 3 else "rsl_dpcppo.FlowFoldRNNActor"
+CRITIC = {"critic": {"class_name": "RNNModel", "hidden_dims": [32]}}
+
+
+@pytest.mark.parametrize("kind", [Runner, OnPolicyRunner])
+@pytest.mark.parametrize(
+    ("name", "fields", "actor", "reason"),
+    [
+        ("ppo", {"num_mini_batches": 33}, {}, "a rollout has 32 steps, and each takes 1: it must be at most 32"),
+        ("fpo", {"num_mini_batches": 17}, {}, "a rollout has 32 steps, and each takes 2: it must be at most 16"),
+        ("dpcppo", {"flow_num_mini_batches": 33}, {}, "fitted to 32 samples only: it must be at most 32"),
+        ("dpcppo_fold", {"flow_num_mini_batches": 65}, {}, "fitted to 64 samples only: it must be at most 64"),
+        ("dpcppo_fold", {"flow_num_mini_batches": 15, "fold_states": 14}, {}, "fitted to 14 samples only"),
+        ("dpcppo_fold", {"flow_num_mini_batches": 33}, {"class_name": RECURRENT}, "fitted to 32 samples only"),
+        (
+            "dpcppo_fold",
+            {"num_mini_batches": 5},
+            {"class_name": RECURRENT},
+            "a rollout has 4 environments, and each takes 1: it must be at most 4",
+        ),
+    ],
+)
+def test_more_mini_batches_than_samples_are_refused_before_the_first_step(
+    name: str, kind: type[OnPolicyRunner], fields: dict[str, int], actor: dict[str, str], reason: str
+) -> None:
+    """The largest that is right trains; and whoever plays may have few environments, so that building is no mistake."""
+    if name == "ppo" and kind is OnPolicyRunner:
+        pytest.skip("RSL-RL's own")
+    (field, value) = next(iter(fields.items()))
+    for number in (value, value - 1):
+        env = Counting(4)
+        cfg = agent_dict(
+            small_agent() if name == "dpcppo" else to_ppo(small_agent()) if name == "ppo" else small_peer(name), **actor
+        )
+        cfg["algorithm"] |= {**fields, field: number}
+        if actor and GENERATION == 5:
+            cfg |= CRITIC
+        runner = make_runner(env, cfg, kind)
+        if number == value:
+            with pytest.raises(ConfigError, match=f"{field} is {value}; .*{reason}"):
+                runner.learn(2)
+            assert env.num_steps == 0
+        else:
+            runner.learn(2)
+
+
+@pytest.mark.parametrize("name", ["dpcppo", "ppo"])
+def test_rnds_optimizer_is_looked_at_too(name: str, tmp_path: Path) -> None:
+    cfg = agent_dict(to_ppo(small_agent()) if name == "ppo" else small_agent())
+    networks = {"num_outputs": 4, "predictor_hidden_dims": [16], "target_hidden_dims": [16]}
+    cfg["algorithm"]["rnd_cfg"] = {"weight": 1.0, "learning_rate": 1e-3, **networks}
+    cfg["obs_groups"]["rnd_state"] = ["policy"]
+    runner = make_runner(MultiGoalEnv(16), copy.deepcopy(cfg), Runner)
+    runner.learn(1)
+    path = tmp_path / "model_0.pt"
+    runner.save(str(path))
+    checkpoint = torch.load(path, weights_only=True)
+    entry = next(iter(checkpoint["rnd_optimizer_state_dict"]["state"].values()))
+    entry["exp_avg"] = entry["exp_avg"].flatten()[:1].clone()
+    torch.save(checkpoint, path)
+    with pytest.raises(CheckpointError, match="exp_avg of weight 0 of shape"):
+        make_runner(MultiGoalEnv(16), copy.deepcopy(cfg), Runner).load(str(path))
+    with torch.no_grad():
+        next(runner.alg.rnd.predictor.parameters()).view(-1)[0] = torch.nan
+    with pytest.raises(NonFiniteError, match="Weights are not finite"):
+        runner.save(str(tmp_path / "model_1.pt"))
 
 
 def test_no_adaptive_step_size_is_rsl_rls_none() -> None:

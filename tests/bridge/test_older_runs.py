@@ -36,6 +36,10 @@ SHORT = ["agent.algorithm.num_learning_epochs=2", "agent.algorithm.num_mini_batc
 OWN_FLAGS = {"dpcppo": FLOW, "dpcppo_modes": FLOW, "fpo": SHORT, "fpopp": SHORT, "dppo": SHORT}
 
 
+SOME = {"dpcppo", "fpo"}
+"""Agents with and without a residual, which stand for the others where these differ in nothing but their networks."""
+
+
 @pytest.fixture(params=RETURNS)
 def agent(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Lay an agent's run where the commands look for it."""
@@ -53,6 +57,7 @@ def played(agent: str) -> dict[str, float]:
     return {name: row["mean_return"] for name, row in rows.items()}
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_it_plays_and_resumes_as_before(agent: str) -> None:
     """Random numbers, optimizers and averages are taken up too: the resumed run ends where it ended then."""
     assert played(agent) == pytest.approx(RETURNS[agent]["played"], abs=1e-3)
@@ -72,8 +77,15 @@ def test_its_configuration_is_read_as_what_it_was(agent: str) -> None:
     assert cfg.actor.hidden_dims == [16, 16]
 
 
+@pytest.mark.parametrize(
+    "agent",
+    [
+        pytest.param(agent, marks=[] if agent in SOME else [pytest.mark.slow])
+        for agent in RETURNS
+        if agent != "ppo"  # RSL-RL exports its own
+    ],
+    indirect=True,
+)
 def test_it_is_exported(agent: str, capsys: pytest.CaptureFixture[str]) -> None:
-    if agent == "ppo":
-        pytest.skip("RSL-RL exports its own")
     export([f"--agent={agent}", "--experiment_name=older"])
     assert capsys.readouterr().out.count("differs from the live policy by at most") == 2

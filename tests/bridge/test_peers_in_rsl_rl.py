@@ -71,7 +71,7 @@ def test_resumed_run_is_the_uninterrupted_run(name: str, tmp_path: Path) -> None
 
 
 @every_peer
-@pytest.mark.parametrize("noise", ["zero", "input"])
+@pytest.mark.parametrize("noise", [pytest.param("zero", marks=pytest.mark.slow), "input"])
 def test_exported_files_act_as_the_live_policy(name: str, noise: str, tmp_path: Path) -> None:
     """Also where the policy is rebuilt from its checkpoint alone."""
     torch.manual_seed(0)

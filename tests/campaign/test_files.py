@@ -20,8 +20,8 @@ from agents import LOGS, Bandit, agent_dict, flat_parameters, make_runner, small
 from torch import Tensor
 
 from rsl_dpcppo.bridge.runner import Runner
+from rsl_dpcppo.cli.dispatch import USER_ERRORS
 from rsl_dpcppo.cli.export import export
-from rsl_dpcppo.cli.main import USER_ERRORS
 from rsl_dpcppo.cli.play import play
 from rsl_dpcppo.cli.train import train
 from rsl_dpcppo.errors import CheckpointError

@@ -27,7 +27,7 @@ from rsl_dpcppo.algorithms.dpcppo.config import (
 )
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
 from rsl_dpcppo.bridge.version import GENERATION
-from rsl_dpcppo.cli.arguments import add_run_arguments, make_parser, parse
+from rsl_dpcppo.cli.arguments import make_parser, parse, parse_train
 from rsl_dpcppo.cli.run_cfg import load_agent, load_env, load_rsl_rl_agent, override, save_agent
 from rsl_dpcppo.config.checks import check_noise
 from rsl_dpcppo.config.ppo import GaussianActorCfg, NetworkCfg, PPOAlgorithmCfg, PPORunnerCfg, RunnerCfg
@@ -41,7 +41,7 @@ NAN, INFINITY = float("nan"), float("inf")
 # Checks of the fields.
 
 WRONG_FLOW_FIELDS: dict[str, list[Any]] = {
-    "flow_hidden_dims": [[], 64, "64", None, [0], [-1], [64.0], [True], ["64"], [64, None]],
+    "flow_hidden_dims": [[], 64, "64", None, [0], [-1], [10**21], [64.0], [True], ["64"], [64, None]],
     "flow_activation": ["", "eluu", 3, None],
     "flow_steps": [0, -1, 1.5, 16.0, "16", True, None],
     "residual_frequencies": [-1, 1.5, "3", True, None],
@@ -53,7 +53,7 @@ WRONG_FLOW_FIELDS: dict[str, list[Any]] = {
 WRONG_DPCPPO_FIELDS: dict[str, list[Any]] = {
     "score_coef": [-0.1, "0.1", True, None, NAN, INFINITY],
     "flow_learning_rate": [0, 0.0, -1e-3, "1e-3", True, None, NAN, INFINITY],
-    "flow_num_epochs": [0, -1, 1.5, 15.0, "15", True, None],
+    "flow_num_epochs": [0, -1, 10**21, 1.5, 15.0, "15", True, None],
     "flow_num_mini_batches": [0, -1, 1.5, 4.0, "4", True, None],
     "flow_ema_decay": [-0.1, 1, 1.0, 1.5, "0.99", True, None, NAN],
     "flow_target": ["", "new", True, None],
@@ -442,9 +442,7 @@ def test_what_is_no_override_is_refused(text: str) -> None:
 
 
 def test_overrides_are_told_from_arguments() -> None:
-    parser = make_parser("")
-    add_run_arguments(parser)
-    args, overrides = parse(parser, ["agent.seed=3", "--seed", "4", "env.impl=jax", "agent.run_name=a"])
+    args, overrides = parse_train(["agent.seed=3", "--seed", "4", "env.impl=jax", "agent.run_name=a"])
     assert args.seed == 4
     assert overrides == {"agent": ["agent.seed=3", "agent.run_name=a"], "env": ["env.impl=jax"]}
 

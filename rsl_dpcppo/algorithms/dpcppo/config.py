@@ -17,7 +17,7 @@ from rsl_dpcppo.config.checks import (
     check_noise,
     check_widths,
 )
-from rsl_dpcppo.config.fields import Fields
+from rsl_dpcppo.config.fields import Fields, one_process
 from rsl_dpcppo.config.learner import LearnerFields
 from rsl_dpcppo.config.paper import TABLE_5
 from rsl_dpcppo.config.ppo import PPO_FIELDS, GaussianActorCfg, PPOAlgorithmCfg, RunnerCfg
@@ -137,7 +137,7 @@ class DPCPPOFields(FlowFitFields):
     """Noise of the fit's pairs: "fresh" draws it anew, as the paper does; "kept" takes the noise that the flow made the
     pair's base action from, so that each noise keeps its way of acting, which holds the modes."""
 
-    base_action_baseline: bool = False
+    base_action_baseline: bool = field(default=False, metadata=one_process(True))
     """Whether advantages are compared around each base action, by a learned E[A | s, a0], rather than over all of them.
     Holds modes that return differently while they are learned. For models without memory, on one process."""
 

@@ -20,6 +20,7 @@ from rsl_dpcppo.learning.fit import FlowFit
 from rsl_dpcppo.learning.gaussian import Gaussian, gaussian_entropy, gaussian_kl, gaussian_log_prob
 from rsl_dpcppo.learning.host import Host
 from rsl_dpcppo.learning.on_policy import OnPolicyLearner
+from rsl_dpcppo.learning.sizes import check_fit, num_dealt
 from rsl_dpcppo.learning.step_size import make_optimizer
 
 
@@ -68,6 +69,19 @@ class KernelLearner(OnPolicyLearner):
             figures: Plain figures.
         """
         raise NotImplementedError
+
+    def check_sizes(self) -> None:
+        """Refuse more mini-batches of the fit than it has samples, too."""
+        super().check_sizes()
+        copies = 1
+        if self.symmetry and self.symmetry.use_data_augmentation:
+            action = torch.zeros(1, self.policy.head.num_actions, device=self.host.device)
+            copies = len(self.symmetry.mirror_actions(action))
+        check_fit(self.cfg.flow_num_mini_batches, copies * self.num_fit_samples())
+
+    def num_fit_samples(self) -> int:
+        """Return how many samples the flow is fitted to, without their mirrored copies: those of a rollout."""
+        return num_dealt(self.host)
 
     def learn(self) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Improve the kernel, then fold the improvement back into the flow."""

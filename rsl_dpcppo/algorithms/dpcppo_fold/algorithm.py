@@ -136,11 +136,20 @@ class DPCPPOFoldLearner(KernelLearner):
     def _sample_states(self) -> TensorDict:
         """Return the observations of some states of the rollout, and what was stored. Batch size: [number]."""
         observations = self.host.rollout.observations.flatten(0, 1)
-        # A memory's state is known for the last rollout alone, and images of several would fill memory and checkpoints.
-        if self.host.is_recurrent or any(group.dim() > 2 for group in observations.values()):
-            return observations[:0]
-        number = max(1, self.cfg.fold_states // self.cfg.fold_interval)
+        number = self._num_states()
         return observations[torch.randperm(len(observations), device=self.host.device)[:number]].clone()
+
+    def _num_states(self) -> int:
+        """Return how many states of each rollout a fold is fitted on; 0 if on all of the last."""
+        rollout = self.host.rollout
+        # A memory's state is known for the last rollout alone, and images of several would fill memory and checkpoints.
+        if self.host.is_recurrent or any(group.dim() > 3 for group in rollout.observations.values()):
+            return 0
+        return min(rollout.rewards.numel(), max(1, self.cfg.fold_states // self.cfg.fold_interval))
+
+    def num_fit_samples(self) -> int:
+        """Return how many samples a fold is fitted to, without their mirrored copies."""
+        return self.cfg.fold_interval * self._num_states() or super().num_fit_samples()
 
     @torch.no_grad()
     def _fit_samples(self) -> tuple[Tensor, Tensor, Tensor]:

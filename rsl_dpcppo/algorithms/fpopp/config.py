@@ -11,7 +11,7 @@ from typing import ClassVar
 from rsl_dpcppo.algorithms.fpo.config import FPOActorCfg, FPOFields
 from rsl_dpcppo.config.checks import check_float, check_int, check_no_entropy
 from rsl_dpcppo.config.fields import before
-from rsl_dpcppo.config.ppo import PPOAlgorithmCfg, RunnerCfg
+from rsl_dpcppo.config.ppo import MOST_ITERATIONS, PPOAlgorithmCfg, RunnerCfg
 
 
 @dataclass
@@ -41,7 +41,7 @@ class FPOPlusPlusFields(FPOFields):
         check_float("flow_loss_clamp", self.flow_loss_clamp, minimum=0.0, minimum_excluded=True)
         check_float("flow_log_ratio_clamp", self.flow_log_ratio_clamp, minimum=0.0, minimum_excluded=True)
         check_float("flow_ema_decay", self.flow_ema_decay, minimum=0.0, below=1.0)
-        check_int("flow_ema_start", self.flow_ema_start, minimum=0)
+        check_int("flow_ema_start", self.flow_ema_start, minimum=0, maximum=MOST_ITERATIONS)
         check_float("weight_decay", self.weight_decay, minimum=0.0)
 
 

@@ -17,6 +17,12 @@ MODEL_SECTION = "policy"
 STOCK_MODEL = "ActorCritic"
 """RSL-RL's own model over vectors, in that section."""
 
+STOCK_PACKAGE = "rsl_rl.modules"
+"""Where that model is."""
+
+STOCK_NETWORK, STOCK_NORMALIZER = "actor", "actor_obs_normalizer"
+"""What that model calls the network that makes the mean action, and the normaliser before it."""
+
 _RENAMED = {
     "hidden_dims": "actor_hidden_dims",
     "obs_normalization": "actor_obs_normalization",

@@ -36,22 +36,14 @@ def restore_state(runner: Any, checkpoint: dict[str, Any], for_training: bool) -
             alg.rnd_optimizer.load_state_dict(checkpoint["rnd_optimizer_state_dict"])
 
 
+def train_mode(runner: Any) -> None:
+    """Put the networks back into the mode that they train in."""
+    runner.train_mode()
+
+
 def unclamped_std(runner: Any) -> Tensor | None:
     """Return the standard deviation, if it is a parameter: it may fall below zero, and acting fails then."""
     return getattr(runner.alg.policy, "std", None)
-
-
-def log_dir(runner: Any) -> str | None:
-    """Return where a runner logs, if it does."""
-    return (runner.logger if hasattr(runner, "logger") else runner).log_dir  # the logger has it from 3.2 on
-
-
-def upload_model(runner: Any, path: str) -> None:
-    """Hand a written checkpoint to the logging service."""
-    if hasattr(runner, "logger"):  # from 3.2
-        runner.logger.save_model(path, runner.current_learning_iteration)
-    elif runner.logger_type in ("neptune", "wandb"):
-        runner.writer.save_model(path, runner.current_learning_iteration)
 
 
 def policy_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:

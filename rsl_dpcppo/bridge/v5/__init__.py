@@ -10,34 +10,51 @@ from __future__ import annotations
 
 from typing import Any
 
-from rsl_dpcppo.bridge.v5.agent import MODEL_SECTION, STOCK_MODEL, model_names, to_rsl_rl
+from rsl_dpcppo.bridge.v5.agent import (
+    MODEL_SECTION,
+    STOCK_MODEL,
+    STOCK_NETWORK,
+    STOCK_NORMALIZER,
+    STOCK_PACKAGE,
+    model_names,
+    to_rsl_rl,
+)
 from rsl_dpcppo.bridge.v5.files import (
     collect_state,
-    log_dir,
     policy_state,
     rebuild_model,
     restore_state,
+    train_mode,
     unclamped_std,
-    upload_model,
 )
 from rsl_dpcppo.bridge.v5.host import find_model, make_host
+from rsl_dpcppo.bridge.v5.logs import close_writer, log_dir, log_owner, open_writer, returns, upload_model, writer
 from rsl_dpcppo.learning.policy import FlowPolicy
 
 __all__ = [
     "MODEL_SECTION",
     "STOCK_MODEL",
+    "STOCK_NETWORK",
+    "STOCK_NORMALIZER",
+    "STOCK_PACKAGE",
+    "close_writer",
     "collect_state",
     "find_model",
     "log_dir",
+    "log_owner",
     "make_host",
     "model_class",
     "model_names",
+    "open_writer",
     "policy_state",
     "rebuild_model",
     "restore_state",
+    "returns",
     "to_rsl_rl",
+    "train_mode",
     "unclamped_std",
     "upload_model",
+    "writer",
 ]
 
 

@@ -13,6 +13,12 @@ MODEL_SECTION = "actor"
 STOCK_MODEL = "MLPModel"
 """RSL-RL's own model over vectors, in that section."""
 
+STOCK_PACKAGE = "rsl_rl.models"
+"""Where that model is."""
+
+STOCK_NETWORK, STOCK_NORMALIZER = "mlp", "obs_normalizer"
+"""What that model calls the network that makes the mean action, and the normaliser before it."""
+
 
 def model_names(stem: str, takes_every_encoder: bool) -> list[str]:
     """Return the names of an algorithm's public models, first that over vectors."""

@@ -22,20 +22,15 @@ def restore_state(runner: Any, checkpoint: dict[str, Any], for_training: bool) -
     runner.alg.load(checkpoint, None if for_training else {"actor": True, "critic": True}, strict=True)
 
 
+def train_mode(runner: Any) -> None:
+    """Put the networks back into the mode that they train in."""
+    runner.alg.train_mode()
+
+
 def unclamped_std(runner: Any) -> Tensor | None:
     """Return the standard deviation, if it is a parameter that may fall below zero: the first 5.x do not clamp it."""
     distribution = runner.alg.actor.distribution
     return None if hasattr(distribution, "std_range") else getattr(distribution, "std_param", None)
-
-
-def log_dir(runner: Any) -> str | None:
-    """Return where a runner logs, if it does."""
-    return runner.logger.log_dir
-
-
-def upload_model(runner: Any, path: str) -> None:
-    """Hand a written checkpoint to the logging service."""
-    runner.logger.save_model(path, runner.current_learning_iteration)
 
 
 def policy_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:

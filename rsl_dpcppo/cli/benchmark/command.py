@@ -24,6 +24,7 @@ from rsl_dpcppo.cli.arguments import make_parser, parse, positive
 from rsl_dpcppo.cli.benchmark.measure import PHASES, Counts, Learner, fold_interval, minimum_gigaflops
 from rsl_dpcppo.cli.benchmark.workload import SHAPES, SyntheticEnv, find_shape, make_agent
 from rsl_dpcppo.cli.run_cfg import override
+from rsl_dpcppo.cli.runs import find_device
 from rsl_dpcppo.config import RunnerCfg, check_choice
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.metrics import peak_memory
@@ -81,6 +82,7 @@ def benchmark(arguments: list[str]) -> None:
         if action.dest == "task":
             action.help = f"one of the paper's shapes ({shapes}; default: ant), or a task of rsl-dpcppo list-tasks"
     args, overrides = parse(parser, arguments)
+    args.device = find_device(args.device)
     for name, value in (QUICK if args.quick else {"num_envs": 4096, "steps": 0, "repeats": 7}).items():
         if getattr(args, name) is None:
             setattr(args, name, value)

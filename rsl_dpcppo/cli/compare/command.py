@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import TextIO
 
 from rsl_dpcppo.bridge.stopping import SIGNALS
-from rsl_dpcppo.cli.arguments import make_parser, parse, positive
+from rsl_dpcppo.cli.arguments import parse_compare
 from rsl_dpcppo.cli.compare.curves import draw, write_csv
 from rsl_dpcppo.cli.compare.results import Result, read_result
 from rsl_dpcppo.cli.compare.table import format_table
-from rsl_dpcppo.cli.main import DIVERGED
-from rsl_dpcppo.cli.run_cfg import load_agent, override
-from rsl_dpcppo.cli.runs import LOG_ROOT
-from rsl_dpcppo.config import RunnerCfg, check_name
+from rsl_dpcppo.cli.dispatch import DIVERGED
+from rsl_dpcppo.cli.run_cfg import LOG_ROOT, load_agent, override
+from rsl_dpcppo.config import RunnerCfg
 from rsl_dpcppo.errors import ConfigError, StoppedError
 from rsl_dpcppo.tasks.registry import find_task
 
@@ -41,19 +40,8 @@ def compare(arguments: list[str]) -> None:
     Args:
         arguments: Command line.
     """
-    parser = make_parser(
-        "Compare agents: run what is missing, then write a table and learning curves. agent.x=y overrides a field of "
-        "every agent, dpcppo.x=y one of that agent alone."
-    )
-    parser.add_argument("--agents", default="ppo,dpcppo", help="names, separated by commas (default: %(default)s)")
-    parser.add_argument("--seeds", type=positive, default=3, help="number of seeds, from 1 (default: %(default)s)")
-    parser.add_argument("--iterations", type=positive, help="iterations of each run (default: the agent's)")
-    parser.add_argument("--num_envs", type=positive, help="number of environments (default: the agent's)")
-    parser.add_argument("--name", default="compare", help="folder of the comparison's runs, below logs/rsl_rl")
-    known = parser.parse_known_args(arguments)[0]
-    check_name("--name", known.name)
-    agents = known.agents.split(",")
-    args, overrides = parse(parser, arguments, ("agent", "env", *agents))
+    args, overrides = parse_compare(arguments)
+    agents = args.agents.split(",")
     tasks = args.task.split(",")
     own = {name: [f"agent{text.removeprefix(name)}" for text in overrides[name]] for name in agents}
     changes = {agent: [*overrides["agent"], *own[agent]] for agent in agents}
@@ -88,7 +76,7 @@ def _agent_cfg(args: argparse.Namespace, task: str, agent: str, overrides: list[
     return override(cfg, overrides)
 
 
-def _finish(cfg: RunnerCfg, task: str, agent: str, device: str, overrides: list[str]) -> bool:
+def _finish(cfg: RunnerCfg, task: str, agent: str, device: str | None, overrides: list[str]) -> bool:
     """Run, or continue, one run unless it is finished; return False if it diverged."""
     folders = _folders(cfg)
     _check_same(cfg, folders)
@@ -97,7 +85,7 @@ def _finish(cfg: RunnerCfg, task: str, agent: str, device: str, overrides: list[
         raise ConfigError(f"'{folders[-1]}' has {done} iterations already; ask for as many, or give another --name.")
     if done == cfg.max_iterations and (folders[-1] / "evaluation.json").is_file():
         return True
-    command = [*TRAIN, f"--task={task}", f"--agent={agent}", f"--device={device}"]
+    command = [*TRAIN, f"--task={task}", f"--agent={agent}", *([f"--device={device}"] if device else [])]
     command += [f"--seed={cfg.seed}", f"--num_envs={cfg.num_envs}", f"--run_name={cfg.run_name}"]
     command += [f"--experiment_name={cfg.experiment_name}", *overrides]
     if done:

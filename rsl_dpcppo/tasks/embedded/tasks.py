@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg
 from rsl_dpcppo.algorithms.registry import peers
 from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPOAlgorithmCfg, PPORunnerCfg, RunnerCfg
+from rsl_dpcppo.importing import deferred
 from rsl_dpcppo.tasks.agents import hold_modes, make_agents, to_peer
-from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalCfg, MultiGoalEnv
-from rsl_dpcppo.tasks.embedded.multi_goal_report import report
-from rsl_dpcppo.tasks.embedded.two_modes import TwoModesCfg, TwoModesEnv
-from rsl_dpcppo.tasks.embedded.two_modes import report as report_two_modes
-from rsl_dpcppo.tasks.task import Task
+from rsl_dpcppo.tasks.task import Policy, Task
+
+_MULTI_GOAL = "rsl_dpcppo.tasks.embedded.multi_goal"
+_TWO_MODES = "rsl_dpcppo.tasks.embedded.two_modes"
 
 TITLE = "Embedded"
 """What the list of tasks calls this host."""
@@ -103,9 +105,9 @@ def two_modes() -> Task:
         name="TwoModes-v0",
         agents=make_agents("two_modes", two_modes_dpcppo)
         | {"dpcppo": two_modes_dpcppo, "dpcppo_modes": two_modes_dpcppo_modes},
-        env_cfg=TwoModesCfg,
-        make_env=lambda cfg, num_envs, device, seed: TwoModesEnv(cfg, num_envs, device),
-        report=report_two_modes,
+        env_cfg=deferred(_TWO_MODES, "TwoModesCfg"),
+        make_env=lambda cfg, num_envs, device, seed: deferred(_TWO_MODES, "TwoModesEnv")(cfg, num_envs, device),
+        report=deferred(_TWO_MODES, "report"),
         rivals={"dpcppo": "ppo", "dpcppo_modes": "dpcppo", "ppo": "dpcppo"} | dict.fromkeys(peers(), "dpcppo"),
     )
 
@@ -121,12 +123,16 @@ def multi_goal() -> Task:
             "ppo": multi_goal_ppo,
             **{name: partial(multi_goal_peer, name) for name in peers()},
         },
-        env_cfg=MultiGoalCfg,
-        make_env=lambda cfg, num_envs, device, seed: MultiGoalEnv(num_envs, device, seed, cfg),
-        report=lambda policies, env, folder: report(policies, folder, env.device, env.closed),
+        env_cfg=deferred(_MULTI_GOAL, "MultiGoalCfg"),
+        make_env=lambda cfg, num_envs, device, seed: deferred(_MULTI_GOAL, "MultiGoalEnv")(num_envs, device, seed, cfg),
+        report=_report_multi_goal,
         rivals={"dpcppo": "ppo", "dpcppo_modes": "dpcppo", "dpcppo_paper": "ppo", "ppo": "dpcppo"}
         | dict.fromkeys(peers(), "dpcppo"),
     )
+
+
+def _report_multi_goal(policies: dict[str, Policy], env: Any, folder: Path) -> None:
+    deferred(f"{_MULTI_GOAL}_report", "report")(policies, folder, env.device, env.closed)
 
 
 TASKS = {"TwoModes-v0": two_modes, "MultiGoal-v0": multi_goal}

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from rsl_dpcppo.config import check_int
-from rsl_dpcppo.errors import ConfigError, check_fields, did_you_mean
-from rsl_dpcppo.tasks.box_space import ActionBox, BoxVecEnv, check_package, check_spaces
+from rsl_dpcppo.errors import ConfigError, check_fields
+from rsl_dpcppo.tasks.box_space import ActionBox, BoxVecEnv, check_spaces
+from rsl_dpcppo.tasks.envpool.names import check_installed, check_name
 
 NO_LIMIT = 2**31 - 1
 """Time limit that EnvPool never reaches. An id that is registered without one has it, too."""
@@ -81,13 +82,9 @@ class EnvPoolEnv(BoxVecEnv):
         cfg = cfg or EnvPoolEnvCfg()
         check_int("num_envs", num_envs, minimum=1)
         check_installed()
+        check_name(env_id)
         import envpool
 
-        if env_id not in envpool.list_all_envs():
-            raise ConfigError(
-                f"EnvPool has no environment '{env_id}'.{did_you_mean(env_id, envpool.list_all_envs())} "
-                "envpool.list_all_envs() lists them."
-            )
         if num_envs > cfg.max_num_envs:
             raise ConfigError(
                 f"num_envs is {num_envs}, more than env.max_num_envs={cfg.max_num_envs}. Each takes about 12 MB in "
@@ -165,11 +162,6 @@ def task_ids() -> list[str]:
             continue
         names.append(name)
     return names
-
-
-def check_installed() -> None:
-    """Raise a :class:`~rsl_dpcppo.errors.ConfigError` unless EnvPool 1.2 or newer is there."""
-    check_package("EnvPool", "1.2")
 
 
 def _flatten(observations: Any) -> np.ndarray:

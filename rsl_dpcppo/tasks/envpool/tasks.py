@@ -8,11 +8,14 @@ from __future__ import annotations
 from functools import partial
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg
+from rsl_dpcppo.importing import deferred
 from rsl_dpcppo.tasks.agents import for_cpu
 from rsl_dpcppo.tasks.dm_control import table_14
-from rsl_dpcppo.tasks.envpool import env as envpool
-from rsl_dpcppo.tasks.episodes import episodic_task
+from rsl_dpcppo.tasks.envpool.names import check_name
+from rsl_dpcppo.tasks.episodic import episodic_task
 from rsl_dpcppo.tasks.task import Task
+
+_ENV = "rsl_dpcppo.tasks.envpool.env"
 
 TITLE = "EnvPool"
 """What the list of tasks calls this host."""
@@ -41,14 +44,19 @@ def task_names() -> list[str]:
     Raises:
         ConfigError: If EnvPool is missing or of an unsupported version.
     """
-    return envpool.task_ids()
+    return deferred(_ENV, "task_ids")()
 
 
 def find(name: str) -> Task:
-    """Return a task by its EnvPool id."""
+    """Return a task by its EnvPool id.
+
+    Raises:
+        ConfigError: If EnvPool is there and does not know it.
+    """
+    check_name(name)
     return episodic_task(
         f"EnvPool-{name}",
         dpcppo=partial(dpcppo, name),
-        env_cfg=envpool.EnvPoolEnvCfg,
-        make_env=partial(envpool.EnvPoolEnv, name),
+        env_cfg=deferred(_ENV, "EnvPoolEnvCfg"),
+        make_env=partial(deferred(_ENV, "EnvPoolEnv"), name),
     )

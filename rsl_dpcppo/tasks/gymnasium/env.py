@@ -14,18 +14,10 @@ import numpy as np
 from tensordict import TensorDict
 
 from rsl_dpcppo.config import check_choice, check_int
-from rsl_dpcppo.errors import ConfigError, did_you_mean
-from rsl_dpcppo.tasks.box_space import ActionBox, BoxVecEnv, check_package, check_spaces
+from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.tasks.box_space import ActionBox, BoxVecEnv, check_spaces
+from rsl_dpcppo.tasks.gymnasium.names import check_installed, unknown
 from rsl_dpcppo.tasks.task import Film, Policy
-
-CONTINUOUS = (
-    "Pendulum-v1",
-    "MountainCarContinuous-v0",
-    "LunarLanderContinuous-v3",
-    "BipedalWalker-v3",
-    "BipedalWalkerHardcore-v3",
-)
-"""Gymnasium's own ids with continuous actions and flat observations, besides those of MuJoCo."""
 
 
 @dataclass
@@ -181,35 +173,6 @@ def film(env_id: str, cfg: GymnasiumEnvCfg, policy: Policy, num_steps: int, devi
     return frames, float(probe.metadata.get("render_fps") or 1.0 / env.step_dt)
 
 
-def task_ids() -> list[str]:
-    """Return the registered ids of continuous-control tasks: Gymnasium's newest, and all that others registered.
-
-    Left out are those of Isaac Lab, which cannot be made without a configuration. What others registered may have other
-    actions: only making an environment would tell.
-
-    Raises:
-        ConfigError: If Gymnasium is not installed.
-    """
-    check_installed()
-    import gymnasium
-
-    def is_task(name: str, spec: Any) -> bool:
-        entry_point = spec.entry_point
-        module = entry_point if isinstance(entry_point, str) else getattr(entry_point, "__module__", "")
-        if "env_cfg_entry_point" in spec.kwargs:
-            return False
-        if module.startswith("gymnasium.envs.mujoco"):
-            return name.endswith("-v5")
-        return name in CONTINUOUS or not module.startswith("gymnasium.")
-
-    return [name for name, spec in gymnasium.registry.items() if is_task(name, spec)]
-
-
-def check_installed() -> None:
-    """Raise a :class:`~rsl_dpcppo.errors.ConfigError` unless Gymnasium is there, new enough to restart by masks."""
-    check_package("Gymnasium", "1.1")
-
-
 def _make(env_id: str, kwargs: dict[str, Any]) -> Any:
     """Make one environment as Gymnasium does, with errors that a user can mend."""
     import gymnasium
@@ -217,10 +180,7 @@ def _make(env_id: str, kwargs: dict[str, Any]) -> Any:
     try:
         return gymnasium.make(env_id, **kwargs)
     except gymnasium.error.UnregisteredEnv as error:
-        raise ConfigError(
-            f"Gymnasium has no environment '{env_id}'.{did_you_mean(env_id, gymnasium.registry)} "
-            "One that another package registers is named 'module:name'."
-        ) from error
+        raise unknown(env_id) from error
     except (gymnasium.error.Error, ImportError) as error:
         raise ConfigError(f"Gymnasium cannot make '{env_id}': {error}") from error
     except TypeError as error:

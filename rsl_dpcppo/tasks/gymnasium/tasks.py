@@ -8,10 +8,13 @@ from __future__ import annotations
 from functools import partial
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg
+from rsl_dpcppo.importing import deferred
 from rsl_dpcppo.tasks.agents import for_cpu
-from rsl_dpcppo.tasks.episodes import episodic_task
-from rsl_dpcppo.tasks.gymnasium import env as gym
+from rsl_dpcppo.tasks.episodic import episodic_task
+from rsl_dpcppo.tasks.gymnasium import names
 from rsl_dpcppo.tasks.task import Task
+
+_ENV = "rsl_dpcppo.tasks.gymnasium.env"
 
 TITLE = "Gymnasium (and every id that you register)"
 """What the list of tasks calls this host."""
@@ -30,15 +33,20 @@ def task_names() -> list[str]:
     Raises:
         ConfigError: If Gymnasium is missing or of an unsupported version.
     """
-    return gym.task_ids()
+    return names.task_ids()
 
 
 def find(name: str) -> Task:
-    """Return a task by its Gymnasium id."""
+    """Return a task by its Gymnasium id.
+
+    Raises:
+        ConfigError: If Gymnasium is there and does not know it.
+    """
+    names.check_name(name)
     return episodic_task(
         f"Gym-{name}",
         dpcppo=dpcppo,
-        env_cfg=gym.GymnasiumEnvCfg,
-        make_env=partial(gym.GymnasiumEnv, name),
-        film=partial(gym.film, name),
+        env_cfg=deferred(_ENV, "GymnasiumEnvCfg"),
+        make_env=partial(deferred(_ENV, "GymnasiumEnv"), name),
+        film=partial(deferred(_ENV, "film"), name),
     )

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from functools import partial
 
+from rsl_dpcppo.importing import deferred
 from rsl_dpcppo.tasks.dm_control import table_14
-from rsl_dpcppo.tasks.episodes import episodic_task
-from rsl_dpcppo.tasks.playground import env as playground
+from rsl_dpcppo.tasks.episodic import episodic_task
 from rsl_dpcppo.tasks.task import Task
+
+_ENV = "rsl_dpcppo.tasks.playground.env"
 
 TITLE = "MuJoCo Playground"
 """What the list of tasks calls this host."""
@@ -22,7 +24,7 @@ def task_names() -> list[str]:
     Raises:
         ConfigError: If Playground is missing or of an unsupported version.
     """
-    return playground.task_names()
+    return deferred(_ENV, "task_names")()
 
 
 def find(name: str) -> Task:
@@ -30,7 +32,7 @@ def find(name: str) -> Task:
     return episodic_task(
         f"Playground-{name}",
         dpcppo=partial(table_14, name),
-        env_cfg=playground.PlaygroundEnvCfg,
-        make_env=partial(playground.PlaygroundEnv, name),
-        film=partial(playground.film, name),
+        env_cfg=deferred(_ENV, "PlaygroundEnvCfg"),
+        make_env=partial(deferred(_ENV, "PlaygroundEnv"), name),
+        film=partial(deferred(_ENV, "film"), name),
     )

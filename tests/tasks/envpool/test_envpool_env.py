@@ -11,8 +11,9 @@ from agents import make_runner, rollout, same, small_agent
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
 from rsl_dpcppo.config.ppo import GaussianActorCfg, NetworkCfg, PPORunnerCfg
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.tasks import box_space
-from rsl_dpcppo.tasks.envpool.env import EnvPoolEnv, EnvPoolEnvCfg, check_installed, task_ids
+from rsl_dpcppo.tasks import packages
+from rsl_dpcppo.tasks.envpool.env import EnvPoolEnv, EnvPoolEnvCfg, task_ids
+from rsl_dpcppo.tasks.envpool.names import check_installed
 
 envpool = pytest.importorskip("envpool", minversion="1.2")
 
@@ -194,6 +195,6 @@ def test_missing_envpool_is_named(monkeypatch):
     def missing(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(box_space, "version", missing)
+    monkeypatch.setattr(packages, "version", missing)
     with pytest.raises(ConfigError, match=r"not installed.*\[envpool\]"):
         check_installed()

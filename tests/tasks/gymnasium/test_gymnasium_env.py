@@ -11,9 +11,10 @@ from agents import make_runner, rollout, same, small_agent
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
 from rsl_dpcppo.config.ppo import GaussianActorCfg, NetworkCfg, PPORunnerCfg
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.tasks import box_space
+from rsl_dpcppo.tasks import packages
 from rsl_dpcppo.tasks.gymnasium import env as module
-from rsl_dpcppo.tasks.gymnasium.env import GymnasiumEnv, GymnasiumEnvCfg, check_installed, film, task_ids
+from rsl_dpcppo.tasks.gymnasium.env import GymnasiumEnv, GymnasiumEnvCfg, film
+from rsl_dpcppo.tasks.gymnasium.names import check_installed, task_ids
 
 gymnasium = pytest.importorskip("gymnasium", minversion="1.1")
 Box = gymnasium.spaces.Box
@@ -258,7 +259,7 @@ def test_missing_packages_are_named(monkeypatch):
     with pytest.raises(ConfigError, match="MuJoCo is not installed"):
         GymnasiumEnv("HalfCheetah-v5", 1)
 
-    monkeypatch.setattr(box_space, "version", lambda _: "0.29.1")
+    monkeypatch.setattr(packages, "version", lambda _: "0.29.1")
     with pytest.raises(ConfigError, match=r"0.29.1 is too old.*\[gymnasium\]"):
         check_installed()
 
