@@ -1,4 +1,4 @@
-.PHONY: format check test test-slow test-campaign package
+.PHONY: format check test test-slow test-campaign docs package
 
 format:
 	ruff check --fix .
@@ -18,6 +18,9 @@ test-slow:
 
 test-campaign:
 	pytest -m campaign
+
+docs:
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
 
 package:
 	.ci/package
