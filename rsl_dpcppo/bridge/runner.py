@@ -38,6 +38,7 @@ from rsl_dpcppo.learning.environment import (
 from rsl_dpcppo.learning.guard import guard_optimizer, weights_are_finite
 from rsl_dpcppo.learning.ranks import is_loss_of_a_rank, largest_across_ranks, place
 from rsl_dpcppo.learning.sizes import check_rollout
+from rsl_dpcppo.learning.step_size import set_rate
 
 
 @contextlib.contextmanager
@@ -254,6 +255,20 @@ class Runner(OnPolicyRunner):
         if not path.exists():
             self.save(str(path))
         raise StoppedError(signal, f"{signal.name}: stopped. Saved: {path}. Continue with --resume.")
+
+    def take_rate(self, field: str, value: float) -> None:
+        """Go on with another step size than that of the checkpoint that was loaded.
+
+        Args:
+            field: Which one: "learning_rate", or an algorithm's own.
+            value: The step size.
+        """
+        if isinstance(self.alg, FlowPPO):
+            self.alg.learner.take_rate(field, value)
+        elif field == "learning_rate":
+            self.alg.learning_rate = value
+            for group in self.alg.optimizer.param_groups:
+                set_rate(group, value)
 
     def _blame_step(self, given: Any, step: int) -> str:
         """Say what is wrong with a step's results, or with the observations that its actions were made from."""

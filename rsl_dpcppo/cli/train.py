@@ -44,7 +44,7 @@ def train(arguments: list[str]) -> None:
     if here.rank > 0:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  process 0 tells it
     task = find_task(args.task)
-    cfg, env_cfg, checkpoint = _configure(task, args, overrides)
+    cfg, env_cfg, checkpoint, rates = _configure(task, args, overrides)
     if args.fields:
         print(f"{describe(cfg, 'agent')}\n{describe(env_cfg, 'env')}")
         return
@@ -61,6 +61,8 @@ def train(arguments: list[str]) -> None:
         if checkpoint:
             print(f"[INFO] Resuming from: {checkpoint}")
             runner.load(str(checkpoint), map_location=args.device)
+            for field, rate in rates.items():
+                runner.take_rate(field, rate)
         runner.check_sizes()
         camera = _camera(task, env_cfg, cfg, runner, args, run) if args.video and run else None
         runner.open_logger()
@@ -100,10 +102,11 @@ def _report(task: Task, args: argparse.Namespace, cfg: RunnerCfg, runner: Any, r
 
 def _configure(
     task: Task, args: argparse.Namespace, overrides: dict[str, list[str]]
-) -> tuple[RunnerCfg, Any, Path | None]:
-    """Return the configurations of agent and environment, and the checkpoint to go on from.
+) -> tuple[RunnerCfg, Any, Path | None, dict[str, float]]:
+    """Return the configurations of agent and environment, the checkpoint to go on from, and step sizes that differ.
 
-    A resumed run has the configurations that it was begun with, but for what the command line says.
+    A resumed run has the configurations that it was begun with, but for what the command line says. Step sizes are the
+    checkpoint's, but for those that the command line changes.
     """
 
     def apply(cfg: RunnerCfg, env_cfg: Any) -> tuple[RunnerCfg, Any]:
@@ -118,7 +121,7 @@ def _configure(
     begin_with = load_config(args.config, preset, args.agent) if args.config else preset
     cfg, env_cfg = apply(begin_with, task.env_cfg())
     if not args.resume:
-        return cfg, env_cfg, None
+        return cfg, env_cfg, None, {}
     checkpoint = find(cfg.experiment_name, args)
     check_task(checkpoint.parent, task.name)
     begun_with = configuration_of(checkpoint.parent, cfg, env_cfg)
@@ -127,7 +130,9 @@ def _configure(
     for section, begun, present in zip(("agent", "env"), begun_with, now, strict=True):
         for change in changes(begun, present, section):
             print(f"[INFO] Changed on resuming: {change}")
-    return *now, checkpoint
+    begun, present = (vars(each[0].algorithm) for each in (begun_with, now))
+    rates = {x: present[x] for x in present if x.endswith("learning_rate") and present[x] != begun[x]}
+    return *now, checkpoint, rates
 
 
 def _camera(task: Task, env_cfg: Any, cfg: RunnerCfg, runner: Runner, args: argparse.Namespace, run: Path) -> Camera:

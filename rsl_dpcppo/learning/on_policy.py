@@ -257,6 +257,16 @@ class OnPolicyLearner:
         if self.host.rnd:
             self.host.rnd.update_counter = state["rnd_update_counter"]
 
+    def take_rate(self, field: str, value: float) -> None:
+        """Go on with another step size than the checkpoint's.
+
+        Args:
+            field: Which one: "learning_rate", or an algorithm's own.
+            value: The step size.
+        """
+        if field == "learning_rate":
+            self.step_size.set(value)
+
     def forget_recorded_steps(self) -> None:
         """Record the gradient step anew: to be called after the optimizer has loaded a state."""
         self._gradient_step.reset()

@@ -38,6 +38,14 @@ class StepSize:
         self.set(self.tensor)
 
 
+def set_rate(group: dict[str, Any], value: float) -> None:
+    """Give a group of an optimizer's parameters another step size, in the tensor that it is read from if it has one."""
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(value)
+    else:
+        group["lr"] = value
+
+
 def make_optimizer(
     kind: Callable[..., torch.optim.Optimizer], groups: list[dict[str, Any]], **settings: Any
 ) -> torch.optim.Optimizer:

@@ -168,6 +168,31 @@ def test_a_resumed_run_has_the_settings_it_was_begun_with(capsys: pytest.Capture
 
 
 @pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("agent", ["dpcppo", "dpcppo_fold", "dppo", "ppo"])
+def test_step_sizes_are_the_checkpoints_unless_the_command_line_changes_them(agent: str) -> None:
+    """PPO's, which is not adaptive here, and the algorithm's own."""
+    own = {"dppo": "critic_learning_rate", "ppo": ""}.get(agent, "flow_learning_rate")
+    small = TINY_PPO if agent in ("dppo", "ppo") else TINY
+    fixed = [f"--agent={agent}", "--experiment_name=rates", "--max_iterations=1", "agent.algorithm.schedule=fixed"]
+    changed = ["agent.algorithm.learning_rate=3e-5", *([f"agent.algorithm.{own}=7e-5"] if own else [])]
+
+    def rates() -> set[float]:
+        (path,) = max(runs("rates"), key=lambda run: run.stat().st_mtime_ns).glob("model_*.pt")
+        state = torch.load(path, weights_only=True)["optimizer_state_dict"]
+        flow = state.get("learner", {}).get("flow_optimizer", {"param_groups": []})
+        groups = [*state["param_groups"], *flow["param_groups"]]
+        return {round(float(group["lr"]), 9) for group in groups}
+
+    train([*fixed, "--run_name=begun", *small])
+    begun = rates()
+    train([*fixed, "--resume", "--run_name=same"])
+    assert rates() == begun
+    train([*fixed, "--resume", "--run_name=slower", *changed])
+    assert rates() == ({3e-5, 7e-5} if own else {3e-5})
+    assert not rates() & begun
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_killed_run_leaves_whole_checkpoints() -> None:
     """SIGKILL while checkpoints are written every iteration: each file loads, and the run goes on."""
     command = [sys.executable, str(SCRIPTS / "train.py"), "--max_iterations=100000", "agent.save_interval=1", *TINY]

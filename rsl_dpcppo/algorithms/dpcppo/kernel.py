@@ -21,7 +21,7 @@ from rsl_dpcppo.learning.gaussian import Gaussian, gaussian_entropy, gaussian_kl
 from rsl_dpcppo.learning.host import Host
 from rsl_dpcppo.learning.on_policy import OnPolicyLearner
 from rsl_dpcppo.learning.sizes import check_fit, num_dealt
-from rsl_dpcppo.learning.step_size import make_optimizer
+from rsl_dpcppo.learning.step_size import make_optimizer, set_rate
 
 
 class KernelLearner(OnPolicyLearner):
@@ -161,6 +161,12 @@ class KernelLearner(OnPolicyLearner):
     @property
     def _flow_dtype(self) -> torch.dtype | None:
         return torch.bfloat16 if self.cfg.flow_precision == "bfloat16" else None
+
+    def take_rate(self, field: str, value: float) -> None:
+        """Go on with another step size than the checkpoint's; the flow's is "flow_learning_rate"."""
+        super().take_rate(field, value)
+        if field == "flow_learning_rate":
+            set_rate(self.flow_optimizer.param_groups[0], value)
 
     def more_state(self) -> dict[str, Any]:
         """Return the state of the flow's optimizer too."""

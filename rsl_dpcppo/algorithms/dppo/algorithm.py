@@ -17,7 +17,7 @@ from rsl_dpcppo.learning import objective
 from rsl_dpcppo.learning.batch import MiniBatch
 from rsl_dpcppo.learning.host import Host
 from rsl_dpcppo.learning.sampled_learner import SampledLearner
-from rsl_dpcppo.learning.step_size import make_optimizer
+from rsl_dpcppo.learning.step_size import make_optimizer, set_rate
 
 
 class DPPOLearner(SampledLearner):
@@ -49,6 +49,12 @@ class DPPOLearner(SampledLearner):
             {"params": [x for x in parameters if id(x) not in policy], "lr": self.cfg.critic_learning_rate},
         ]
         return make_optimizer(kind, groups)
+
+    def take_rate(self, field: str, value: float) -> None:
+        """Go on with another step size than the checkpoint's; the value function's is "critic_learning_rate"."""
+        super().take_rate(field, value)
+        if field == "critic_learning_rate":
+            set_rate(self.optimizer.param_groups[1], value)
 
     @torch.no_grad()
     def prepare(self, batch: MiniBatch) -> MiniBatch:
