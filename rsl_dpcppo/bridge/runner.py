@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rsl_dpcppo.bridge.action_space import check_action_space
 from rsl_dpcppo.bridge.installed import generation
+from rsl_dpcppo.bridge.off_policy import OffPolicy
 from rsl_dpcppo.bridge.ppo import FlowPPO
 from rsl_dpcppo.bridge.stopping import StopRequest
 from rsl_dpcppo.checkpoint import WEIGHTS, check_types, not_finite, read_checkpoint, write_checkpoint
@@ -39,6 +40,9 @@ def replaced(owner: Any, name: str, method: Callable[..., Any]) -> Iterator[None
         else:
             setattr(owner, name, before)
 
+
+OURS = (FlowPPO, OffPolicy)
+"""Algorithms whose learners look after what they are given and what they make of it."""
 
 STD_IS_SPENT = "A standard deviation is not above 0; std_type 'log' keeps it there."
 
@@ -65,7 +69,7 @@ class Runner(OnPolicyRunner):
         groups = train_cfg.get("obs_groups") or {}
         check_environment(env, {"policy", *(name for names in groups.values() for name in names)})
         super().__init__(env, train_cfg, log_dir, device)
-        if not isinstance(self.alg, FlowPPO):  # whose learner does so itself
+        if not isinstance(self.alg, OURS):
             guard_optimizer(self.alg.optimizer)
 
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
@@ -95,7 +99,7 @@ class Runner(OnPolicyRunner):
             return given
 
         def checked_update() -> dict[str, float]:
-            if isinstance(self.alg, FlowPPO):  # whose learner looks itself
+            if isinstance(self.alg, OURS):
                 return update()
             if reason := blame_dones(self.alg.storage):
                 raise EnvError(reason)

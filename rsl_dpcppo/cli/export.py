@@ -15,7 +15,7 @@ from rsl_dpcppo import export as exporting
 from rsl_dpcppo.bridge.rebuild import build_model
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
 from rsl_dpcppo.checkpoint import read_checkpoint
-from rsl_dpcppo.cli.arguments import add_inference_arguments, add_run_arguments, make_parser, parse
+from rsl_dpcppo.cli.arguments import add_inference_arguments, add_run_arguments, make_parser, parse, positive
 from rsl_dpcppo.cli.run_cfg import check_task, is_rsl_rl_agent, load_agent, load_rsl_rl_agent, override
 from rsl_dpcppo.cli.runs import find
 from rsl_dpcppo.config import PPORunnerCfg
@@ -36,11 +36,16 @@ def export(arguments: list[str]) -> None:
     parser = make_parser("Export a trained flow policy to TorchScript and ONNX.")
     add_run_arguments(parser)
     add_inference_arguments(parser, "zero (default), a seed, or input: the noise is the policy's second input")
+    parser.add_argument(
+        "--candidates", type=positive, help="actions that critics inside choose from, where there are such; 1: no choice"
+    )
     args, overrides = parse(parser, arguments)
     checkpoint = find(_experiment(args), args)
     check_task(checkpoint.parent, args.task)
     model = _load_model(args, overrides["agent"], checkpoint)
-    exported = exporting.exported_policy(model, args.noise or "zero", args.policy or "", args.flow_steps or 0)
+    exported = exporting.exported_policy(
+        model, args.noise or "zero", args.policy or "", args.flow_steps or 0, args.candidates or 0
+    )
     folder = checkpoint.parent / "exported"
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unfinished_", dir=folder) as aside:

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rsl_dpcppo.bridge.v3.agent import MODEL_SECTION, STOCK_MODEL, model_names, to_rsl_rl
+from tensordict import TensorDict
+
+from rsl_dpcppo.bridge.contract import OffPolicyModels
+from rsl_dpcppo.bridge.v3.agent import MODEL_SECTION, STOCK_MODEL, TAKES_OFF_POLICY, model_names, to_rsl_rl
 from rsl_dpcppo.bridge.v3.files import (
     collect_state,
     log_dir,
@@ -21,15 +24,18 @@ from rsl_dpcppo.bridge.v3.files import (
     upload_model,
 )
 from rsl_dpcppo.bridge.v3.host import find_model, make_host
+from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.learning.policy import FlowPolicy
 
 __all__ = [
     "MODEL_SECTION",
     "STOCK_MODEL",
+    "TAKES_OFF_POLICY",
     "collect_state",
     "find_model",
     "log_dir",
     "make_host",
+    "make_off_policy_models",
     "model_class",
     "model_names",
     "policy_state",
@@ -47,3 +53,10 @@ def model_class(name: str, stem: str, policy_class: type[FlowPolicy]) -> Any:
     from rsl_dpcppo.bridge.v3.models import make_class
 
     return make_class(name, stem, policy_class)
+
+
+def make_off_policy_models(
+    obs: TensorDict, num_actions: int, cfg: dict[str, Any], layer_norm: bool, device: str
+) -> OffPolicyModels:
+    """Refuse; see :class:`~rsl_dpcppo.bridge.contract.Generation`."""
+    raise ConfigError("Off-policy algorithms need rsl-rl-lib 5.x: the runner of 3.x builds and saves PPO's parts alone.")

@@ -17,6 +17,9 @@ MODEL_SECTION = "policy"
 STOCK_MODEL = "ActorCritic"
 """RSL-RL's own model over vectors, in that section."""
 
+TAKES_OFF_POLICY = False
+"""Whether the runner leaves building and saving to the algorithm, so that it need not be PPO."""
+
 _RENAMED = {
     "hidden_dims": "actor_hidden_dims",
     "obs_normalization": "actor_obs_normalization",

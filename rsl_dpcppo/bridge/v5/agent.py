@@ -13,6 +13,9 @@ MODEL_SECTION = "actor"
 STOCK_MODEL = "MLPModel"
 """RSL-RL's own model over vectors, in that section."""
 
+TAKES_OFF_POLICY = True
+"""Whether the runner leaves building and saving to the algorithm, so that it need not be PPO."""
+
 
 def model_names(stem: str, takes_every_encoder: bool) -> list[str]:
     """Return the names of an algorithm's public models, first that over vectors."""

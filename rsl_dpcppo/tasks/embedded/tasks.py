@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg
-from rsl_dpcppo.algorithms.registry import peers
+from rsl_dpcppo.algorithms.registry import off_policy, peers
 from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPOAlgorithmCfg, PPORunnerCfg, RunnerCfg
 from rsl_dpcppo.tasks.agents import hold_modes, make_agents, to_peer
 from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalCfg, MultiGoalEnv
@@ -89,6 +90,17 @@ def two_modes_dpcppo() -> DPCPPORunnerCfg:
     )
 
 
+def two_modes_off_policy(name: str) -> RunnerCfg:
+    """Return an algorithm that learns from a replay buffer, with a box of actions that the modes lie well inside.
+
+    Args:
+        name: Name of the algorithm.
+    """
+    cfg: Any = to_peer(two_modes_dpcppo(), name)
+    cfg.experiment_name, cfg.actor.action_scale = f"two_modes_{name}", 2.0
+    return cfg
+
+
 def two_modes_dpcppo_modes() -> DPCPPORunnerCfg:
     """Return the same with what holds the modes, and a kernel that does not reach from one to the other."""
     cfg = hold_modes(two_modes_dpcppo())
@@ -102,7 +114,8 @@ def two_modes() -> Task:
     return Task(
         name="TwoModes-v0",
         agents=make_agents("two_modes", two_modes_dpcppo)
-        | {"dpcppo": two_modes_dpcppo, "dpcppo_modes": two_modes_dpcppo_modes},
+        | {"dpcppo": two_modes_dpcppo, "dpcppo_modes": two_modes_dpcppo_modes}
+        | {name: partial(two_modes_off_policy, name) for name in off_policy()},
         env_cfg=TwoModesCfg,
         make_env=lambda cfg, num_envs, device, seed: TwoModesEnv(cfg, num_envs, device),
         report=report_two_modes,
