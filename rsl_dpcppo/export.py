@@ -48,9 +48,7 @@ class ExportedNoisePolicy(ExportedPolicy):
         return self.head.act(noise, self.normalizer(obs))
 
 
-def exported_policy(
-    model: Any, noise: str = "zero", policy: str = "", flow_steps: int = 0, candidates: int = 0
-) -> Any:
+def exported_policy(model: Any, noise: str = "zero", policy: str = "", flow_steps: int = 0, candidates: int = 0) -> Any:
     """Return a copy of the policy as one module, on the CPU and in evaluation mode.
 
     Args:

@@ -240,7 +240,7 @@ def after_the_step(observations: TensorDict, final: Any, dones: Tensor) -> Tenso
             f"have the observation groups { {k: list(v) for k, v in expected.items()} }."
         )
 
-    def merged(name: str, x: Tensor) -> Tensor:
+    def merged(name: str, x: Any) -> Tensor:
         ended = (dones > 0).view(-1, *[1] * (x.dim() - 1))
         return torch.where(ended, groups[name].to(x.device, x.dtype), x)
 

@@ -36,12 +36,13 @@ def build_model(agent: dict[str, Any], checkpoint: dict[str, Any]) -> Any:
         fields["flow_steps"] = algorithm.get("flow_steps") or fields.get("flow_steps", kind.fields_class().flow_steps)
     state = generation.policy_state(checkpoint)
     time_features = fields.get("flow_time_features", kind.policy_class.default_time_features())
-    sizes = kind.policy_class.sizes(state, time_features)
-    model = generation.rebuild_model(kind, fields, state, sizes)
+    num_observations, num_actions = kind.policy_class.sizes(state, time_features)
+    model = generation.rebuild_model(kind, fields, state, (num_observations, num_actions))
     if any(".critics." in name for name in state):  # who choose among candidates
         critic = split_fields(OffPolicyCriticCfg, agent.get("critic") or {})[0]
         layer_norm = bool(algorithm.get("critic_layer_norm"))
-        model.flow_policy.choose_by(TwinCritics(*sizes, critic.hidden_dims, critic.activation, layer_norm))
+        critics = TwinCritics(num_observations, num_actions, critic.hidden_dims, critic.activation, layer_norm)
+        model.flow_policy.choose_by(critics)
     check_types(state, model.state_dict())
     model.load_state_dict(state)
     return model.eval()
@@ -56,4 +57,3 @@ def _find_exportable(class_name: str | None) -> Any:
             f"{', '.join(names)} can be exported without their environment. Use the host's own exporter for others."
         )
     return find_class(class_name.rpartition(".")[2])
-

@@ -39,8 +39,8 @@ def check_hosted(name: str, generation: int = GENERATION) -> None:
     """
     if name in ALGORITHMS and not ALGORITHMS[name].is_on_policy and not find_generation(generation).TAKES_OFF_POLICY:
         raise ConfigError(
-            f"{ALGORITHMS[name].title} learns from a replay buffer, and the runner of rsl-rl-lib {generation}.x builds, "
-            "feeds and saves PPO's parts alone: install rsl-rl-lib 5.x."
+            f"{ALGORITHMS[name].title} learns from a replay buffer, and the runner of rsl-rl-lib {generation}.x "
+            "builds, feeds and saves PPO's parts alone: install rsl-rl-lib 5.x."
         )
 
 

@@ -37,7 +37,9 @@ def export(arguments: list[str]) -> None:
     add_run_arguments(parser)
     add_inference_arguments(parser, "zero (default), a seed, or input: the noise is the policy's second input")
     parser.add_argument(
-        "--candidates", type=positive, help="actions that critics inside choose from, where there are such; 1: no choice"
+        "--candidates",
+        type=positive,
+        help="actions that critics inside choose from, where there are such; 1: no choice",
     )
     args, overrides = parse(parser, arguments)
     checkpoint = find(_experiment(args), args)

@@ -113,8 +113,8 @@ class DiffusionFields(OffPolicyFields):
             raise ConfigError(f"actor_rate_decay is {ends!r}; it must be two whole numbers from 0, the first smaller.")
         if self.temperature == "dual" and self.kl_target >= log(self.num_weighted):
             raise ConfigError(
-                f"kl_target is {self.kl_target!r}; weights of {self.num_weighted} actions differ from equal ones by less "
-                f"than log {self.num_weighted}: it must be below {log(self.num_weighted):.2f}."
+                f"kl_target is {self.kl_target!r}; weights of {self.num_weighted} actions differ from equal ones by "
+                f"less than log {self.num_weighted}: it must be below {log(self.num_weighted):.2f}."
             )
 
     @property

@@ -79,7 +79,7 @@ class DiffusionLearner(OffPolicyLearner):
 
     @property
     def temperature(self) -> Tensor:
-        """alpha. Shape: []."""
+        """The temperature alpha. Shape: []."""
         return self.log_temperature.detach().exp()
 
     @property
@@ -136,9 +136,7 @@ class DiffusionLearner(OffPolicyLearner):
         """Move the temperature by its dual, if it has one, and return what is logged. Shape: [batch, number]."""
         kl, before = weights_kl(weights), self.temperature
         if self.cfg.temperature == "dual":
-            descend(
-                self.temperature_optimizer, dual_temperature_loss(self.log_temperature, kl, self.cfg.kl_target)
-            )
+            descend(self.temperature_optimizer, dual_temperature_loss(self.log_temperature, kl, self.cfg.kl_target))
         return {"weights_kl": kl, "temperature": before}
 
     def after_update(self) -> None:

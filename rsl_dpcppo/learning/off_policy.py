@@ -206,8 +206,9 @@ class OffPolicyLearner:
         Raises:
             NonFiniteError: If a loss is infinite or not a number. No checkpoint is written after it.
         """
-        self.host.update_normalizers(torch.cat(self._fresh))
-        last_observations, self._fresh = self._fresh[-1], []
+        fresh: Any = self._fresh
+        self.host.update_normalizers(torch.cat(fresh))
+        last_observations, self._fresh = fresh[-1], []
         self._pinned_buffers.restore()
         report: defaultdict[str, list[Tensor]] = defaultdict(list)
         number, self._due = int(self._due), self._due % 1.0

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg
-from rsl_dpcppo.algorithms.registry import peers
+from rsl_dpcppo.algorithms.registry import on_policy_peers
 from rsl_dpcppo.cli.benchmark.command import benchmark
 from rsl_dpcppo.cli.benchmark.measure import PHASES, Learner, OperatorCounter, minimum_gigaflops
 from rsl_dpcppo.cli.benchmark.workload import SHAPES, Shape, SyntheticEnv, make_agent
@@ -76,7 +76,7 @@ def test_dpcppo_waits_for_the_device_once_an_iteration() -> None:
     assert learner(cfg, ppo=True).count().synchronisations > 20
 
 
-@pytest.mark.parametrize("name", peers())
+@pytest.mark.parametrize("name", on_policy_peers())
 def test_peers_wait_for_the_device_once_an_iteration_at_most(name: str) -> None:
     cfg = to_peer(small_agent(), name)
     cfg.algorithm.num_learning_epochs = cfg.algorithm.num_mini_batches = 2

@@ -21,7 +21,7 @@ STATISTICS_RATE = 0.001
 
 
 class DPMDLearner(DiffusionLearner):
-    """Mirror descent: a denoising chain is fitted to its own actions, weighed by exp(Q), which is pi_old exp(Q / lambda).
+    """Mirror descent: a denoising chain is fitted to its own actions, weighed by Q: to pi_old exp(Q / lambda).
 
     The actions are those that the targets of the critics draw at next states, so that one set of chains serves both.
     """

@@ -43,4 +43,4 @@ class DPMDRunnerCfg(DiffusionRunnerCfg):
     few: ClassVar[dict[str, Any]] = {**DiffusionRunnerCfg.few, "kl_target": 1.0}
     many: ClassVar[dict[str, Any]] = {**DiffusionRunnerCfg.many, "kl_target": 1.0}
 
-    algorithm: DPMDFields = field(default_factory=DPMDFields)
+    algorithm: DPMDFields = field(default_factory=DPMDFields)  # type: ignore[assignment]

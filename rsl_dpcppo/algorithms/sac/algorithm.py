@@ -55,9 +55,7 @@ class SACLearner(OffPolicyLearner):
         temperature = self.log_temperature.detach().exp()
         values = self.host.critics.minimum(batch.critic_context, sample.actions)
         target_entropy = self.cfg.target_entropy * self.num_actions
-        descend(
-            self.temperature_optimizer, temperature_loss(self.log_temperature, sample.log_prob, target_entropy)
-        )
+        descend(self.temperature_optimizer, temperature_loss(self.log_temperature, sample.log_prob, target_entropy))
         return {
             "policy": soft_policy_loss(sample.log_prob, values, temperature),
             "entropy": -sample.log_prob.mean(),

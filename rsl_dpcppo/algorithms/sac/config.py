@@ -68,4 +68,4 @@ class SACRunnerCfg(OffPolicyRunnerCfg):
     name: ClassVar[str] = "sac"
 
     actor: SACActorCfg = field(default_factory=SACActorCfg)
-    algorithm: SACFields = field(default_factory=SACFields)
+    algorithm: SACFields = field(default_factory=SACFields)  # type: ignore[assignment]

@@ -92,4 +92,3 @@ class SACPolicy(SampledPolicy):
         mean, std = self.live.velocity(context)
         before = mean + std * noise
         return Sample(before.tanh(), noise[:, :0], squashed_log_prob(before, mean, std))
-

@@ -48,4 +48,4 @@ class SDACRunnerCfg(DiffusionRunnerCfg):
     few: ClassVar[dict[str, Any]] = {**DiffusionRunnerCfg.few, "anchor": "replay"}
     many: ClassVar[dict[str, Any]] = {**DiffusionRunnerCfg.many, "anchor": "replay", "num_target_candidates": 1}
 
-    algorithm: SDACFields = field(default_factory=SDACFields)
+    algorithm: SDACFields = field(default_factory=SDACFields)  # type: ignore[assignment]

@@ -59,4 +59,6 @@ def make_off_policy_models(
     obs: TensorDict, num_actions: int, cfg: dict[str, Any], layer_norm: bool, device: str
 ) -> OffPolicyModels:
     """Refuse; see :class:`~rsl_dpcppo.bridge.contract.Generation`."""
-    raise ConfigError("Off-policy algorithms need rsl-rl-lib 5.x: the runner of 3.x builds and saves PPO's parts alone.")
+    raise ConfigError(
+        "Off-policy algorithms need rsl-rl-lib 5.x: the runner of 3.x builds and saves PPO's parts alone."
+    )

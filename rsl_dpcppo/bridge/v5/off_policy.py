@@ -112,7 +112,9 @@ def make_off_policy_models(
     groups = list(cfg["obs_groups"]["critic"])
     for name in groups:
         if obs[name].dim() != 2:
-            raise ConfigError(f"Observation group '{name}' has shape {list(obs[name].shape)}; twin critics see vectors.")
+            raise ConfigError(
+                f"Observation group '{name}' has shape {list(obs[name].shape)}; twin critics see vectors."
+            )
     same = groups == list(actor.obs_groups)
     size = sum(obs[name].shape[-1] for name in groups)
     normalizes = critic_fields.obs_normalization and not same

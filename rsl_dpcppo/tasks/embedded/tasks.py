@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from typing import Any
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg
-from rsl_dpcppo.algorithms.registry import off_policy, peers
+from rsl_dpcppo.algorithms.registry import ALGORITHMS, off_policy, peers
 from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPOAlgorithmCfg, PPORunnerCfg, RunnerCfg
 from rsl_dpcppo.tasks.agents import hold_modes, make_agents, to_peer
 from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalCfg, MultiGoalEnv
@@ -69,10 +70,15 @@ def multi_goal_ppo() -> PPORunnerCfg:
 def multi_goal_peer(name: str) -> RunnerCfg:
     """Return another algorithm on the batches of :func:`multi_goal_dpcppo`, with its paper's settings.
 
+    One that learns from a replay buffer has fewer environments, since it needs fewer samples and more gradient steps.
+
     Args:
         name: Name of the algorithm.
     """
-    cfg = to_peer(multi_goal_dpcppo(), name)
+    task = multi_goal_dpcppo()
+    if not ALGORITHMS[name].is_on_policy:
+        task.num_envs = 64
+    cfg = to_peer(task, name)
     cfg.experiment_name = f"multi_goal_{name}"
     return cfg
 
@@ -96,7 +102,7 @@ def two_modes_off_policy(name: str) -> RunnerCfg:
     Args:
         name: Name of the algorithm.
     """
-    cfg: Any = to_peer(two_modes_dpcppo(), name)
+    cfg: Any = to_peer(dataclasses.replace(two_modes_dpcppo(), num_envs=128), name)
     cfg.experiment_name, cfg.actor.action_scale = f"two_modes_{name}", 2.0
     return cfg
 
