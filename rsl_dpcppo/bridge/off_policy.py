@@ -75,6 +75,7 @@ class OffPolicy:
             ConfigError: If a field is unknown or wrong, or asks for what off-policy algorithms do not have.
         """
         check_action_space(env)
+        cfg["algorithm"].setdefault("rnd_cfg", None)  # which the runners before 5.5 look up
         fields = cls._fields(cfg)
         models = generation.make_off_policy_models(obs, env.num_actions, cfg, fields.critic_layer_norm, device)
         policy = getattr(models.actor, "flow_policy", None)

@@ -17,7 +17,7 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 
 from rsl_dpcppo.config.off_policy import OffPolicyFields
-from rsl_dpcppo.errors import CheckpointError, NonFiniteError
+from rsl_dpcppo.errors import CheckpointError, EnvError, NonFiniteError
 from rsl_dpcppo.flow.ema import update_ema
 from rsl_dpcppo.learning.clock import Stopwatch
 from rsl_dpcppo.learning.compilation import Compiled, PinnedBuffers, resolve_mode
@@ -121,7 +121,7 @@ class OffPolicyLearner:
         self.num_updates = 0
         """Gradient steps of the critics so far."""
         self._due = 0.0
-        self._is_refilling = False
+        self._is_refilling = self._has_samples = False
         self._fresh: list[TensorDict] = []
         self.mode = resolve_mode(cfg.compile, host.device)
         self.policy.compile(self.mode)
@@ -206,12 +206,15 @@ class OffPolicyLearner:
         Raises:
             NonFiniteError: If a loss is infinite or not a number. No checkpoint is written after it.
         """
-        fresh: Any = self._fresh
-        self.host.update_normalizers(torch.cat(fresh))
-        last_observations, self._fresh = fresh[-1], []
+        last_observations: TensorDict = self._fresh[-1]
+        seen: Any = torch.cat(self._fresh)  # type: ignore[arg-type]
+        self.host.update_normalizers(seen)
+        self._fresh = []
         self._pinned_buffers.restore()
         report: defaultdict[str, list[Tensor]] = defaultdict(list)
         number, self._due = int(self._due), self._due % 1.0
+        if number and not self._has_samples:
+            self._check_samples()
         with self.clock.phase("update"):
             for _ in range(number):
                 for name, value in self._gradient_step().items():
@@ -221,7 +224,8 @@ class OffPolicyLearner:
         losses = dict(zip(means, torch.stack(list(means.values())).tolist(), strict=True)) if means else {}
         wrong = [name for name, value in losses.items() if not math.isfinite(value)]
         if wrong:
-            reason = blame_rollout(self.buffer, last_observations) or (  # type: ignore[arg-type]
+            blamed = blame_rollout(self.buffer, last_observations)  # type: ignore[arg-type]
+            reason = blamed.replace("of the rollout", "of the replay buffer") or (
                 "A lower actor_learning_rate or critic_learning_rate often helps, and critic_layer_norm."
             )
             raise NonFiniteError(
@@ -231,6 +235,19 @@ class OffPolicyLearner:
         seconds = {f"seconds_{name}": seconds for name, seconds in self.clock.read().items()}
         kept = min(self.num_stored, self.buffer.num_kept * self.num_envs)
         return {**losses, "replay_samples": float(kept), **seconds}
+
+    def _check_samples(self) -> None:
+        """Refuse to learn from nothing. Waits for the device, once in a run.
+
+        Raises:
+            EnvError: If every step was left out.
+        """
+        if not self.buffer.counts.any():
+            raise EnvError(
+                "Every step of the environment was a time-out without a last observation, from which nothing can be "
+                "learned: it must give extras['final_obs'], or not call the end of an episode a time-out."
+            )
+        self._has_samples = True
 
     def _gradient_step(self) -> dict[str, Tensor]:
         """Draw a batch and descend on it."""
@@ -357,6 +374,7 @@ class OffPolicyLearner:
             self.num_stored, self._due, self._is_refilling = int(counts[0]), float(counts[2]), False
         else:
             self.num_stored, self._due, self._is_refilling = 0, 0.0, self.num_updates > 0
+            self._has_samples = False
             print(
                 "[INFO] The checkpoint has no replay buffer (save_buffer): "
                 f"{min(self.cfg.warmup_samples, self.cfg.replay_size)} samples are collected before learning goes on."

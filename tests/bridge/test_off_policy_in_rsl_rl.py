@@ -122,6 +122,13 @@ def test_time_outs_without_final_observations_are_left_out_of_the_buffer() -> No
         assert (batch.discounts == torch.tensor(0.9)).all()
 
 
+def test_nothing_to_learn_from_is_said() -> None:
+    env = Point(gives_final=False)
+    env.max_episode_length = 1
+    with pytest.raises(EnvError, match="Every step of the environment was a time-out without a last observation"):
+        learner_of("sac", env).learn(3)
+
+
 def test_terminal_states_are_worth_nothing() -> None:
     runner = learner_of("sac", Bandit(64))
     collect_steps(runner, 4)
