@@ -67,7 +67,7 @@ class CandidateHead(PolicyHead):
 
         Args:
             number: How many.
-            critics: Who chooses; None for one candidate, which nobody has to choose.
+            critics: Who chooses; None for nobody, and one candidate.
         """
         self.critics = critics
         self.num_candidates = number if critics is not None else 1
@@ -79,11 +79,17 @@ class CandidateHead(PolicyHead):
         """Act from a given initial noise of shape [batch, noise_width]."""
         return self.action_scale * self.unit_action(noise, context)
 
+    def only_action(self, noise: Tensor, context: Tensor) -> Tensor:
+        """Act in [-1, 1] without a choice. Shapes: [batch, candidate_width] and [batch, context_dim]."""
+        action = self.flow(noise, context)
+        return action.tanh() if self.squash_actions else action.clamp(-1.0, 1.0)
+
     def unit_action(self, noise: Tensor, context: Tensor) -> Tensor:
         """Act in [-1, 1]. Shapes: [batch, noise_width] and [batch, context_dim]."""
         if self.critics is None:
-            action = self.flow(noise, context)
-            return action.tanh() if self.squash_actions else action.clamp(-1.0, 1.0)
+            return self.only_action(noise, context)
+        if self.num_candidates == 1:
+            return self.only_action(noise, context)
         many = repeated(context, self.num_candidates)
         actions = self.flow(noise.reshape(-1, self.candidate_width), many).clamp(-1.0, 1.0)
         values = self.critics.minimum(many, actions)

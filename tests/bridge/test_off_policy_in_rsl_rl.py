@@ -181,6 +181,9 @@ def test_exports_choose_among_candidates(tmp_path: Path) -> None:
     runner.save(str(tmp_path / "model_2.pt"))
     model = build_model(cfg, torch.load(tmp_path / "model_2.pt", weights_only=True))
     assert torch.equal(flat_parameters(model), flat_parameters(runner.alg.actor))
+    single = copy.deepcopy(cfg)
+    single["actor"]["num_candidates"] = 1
+    assert build_model(single, torch.load(tmp_path / "model_2.pt", weights_only=True)).head.noise_width == 10
     exported = exporting.exported_policy(model, "input", candidates=5)
     for path in exporting.export(exported, tmp_path / "exported"):
         assert exporting.largest_difference(model, exported, path) < 1e-5

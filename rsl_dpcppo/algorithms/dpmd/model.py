@@ -51,8 +51,11 @@ class DiffusionPolicy(SampledPolicy):
         return CandidateHead(flow, fields.inference_noise, self.live.noise_width, False, fields.action_scale)
 
     def choose_by(self, critics: TwinCritics | None) -> None:
-        """Let critics choose among candidates at play time, or nobody."""
-        self.head.set_candidates(self.num_candidates, critics if self.num_candidates > 1 else None)
+        """Let critics choose among candidates at play time, or nobody.
+
+        They are part of the model with one candidate too: so that its checkpoints load with any number.
+        """
+        self.head.set_candidates(self.num_candidates, critics)
 
     @property
     def stored_width(self) -> int:

@@ -104,6 +104,8 @@ def two_modes_off_policy(name: str) -> RunnerCfg:
     """
     cfg: Any = to_peer(dataclasses.replace(two_modes_dpcppo(), num_envs=128), name)
     cfg.experiment_name, cfg.actor.action_scale = f"two_modes_{name}", 2.0
+    # So short a run has few gradient steps, which the averages look back over.
+    cfg.algorithm.policy_delay, cfg.algorithm.updates_per_step = 1, 2.0
     return cfg
 
 
