@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 from rsl_dpcppo.config import check_int, check_noise
 from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.learning.candidates import CandidateHead
+from rsl_dpcppo.learning.head import PolicyHead
 
 NOISE_INPUT = "input"
 """Noise setting of an export whose second input is the initial noise."""
@@ -47,7 +49,7 @@ class ExportedNoisePolicy(ExportedPolicy):
         return self.head.act(noise, self.normalizer(obs))
 
 
-def exported_policy(model: Any, noise: str = "zero", policy: str = "", flow_steps: int = 0) -> Any:
+def exported_policy(model: Any, noise: str = "zero", policy: str = "", flow_steps: int = 0, candidates: int = 0) -> Any:
     """Return a copy of the policy as one module, on the CPU and in evaluation mode.
 
     Args:
@@ -55,6 +57,7 @@ def exported_policy(model: Any, noise: str = "zero", policy: str = "", flow_step
         noise: "zero" or a seed in digits to bake the noise in, or "input" to make it the second input.
         policy: "flow_residual" or "flow", where the model has both; empty for the model's own setting.
         flow_steps: Number of solver steps; 0 for the model's own.
+        candidates: Number of actions among which the critics inside choose, 1 for no choice; 0 for the model's own.
 
     Raises:
         ConfigError: If the model has an encoder, or a setting is none of the above.
@@ -68,10 +71,25 @@ def exported_policy(model: Any, noise: str = "zero", policy: str = "", flow_step
         raise ConfigError(f"noise is {noise!r}; an exported policy takes 'zero', a seed, or 'input'.")
     check_int("flow_steps", flow_steps, minimum=0)
     head = copy.deepcopy(model.head)
+    if candidates:
+        _set_candidates(head, candidates)
     head.set_inference(policy or head.policy, "zero" if noise == NOISE_INPUT else noise)
     head.set_num_steps(flow_steps or head.flow.num_steps)
     module = ExportedNoisePolicy if noise == NOISE_INPUT else ExportedPolicy
     return module(copy.deepcopy(model.normalizer), head).cpu().eval()
+
+
+def _set_candidates(head: PolicyHead, number: int) -> None:
+    """Let a head choose among so many candidates."""
+    check_int("candidates", number, minimum=1)
+    critics = getattr(head, "critics", None)
+    if number > 1 and critics is None:
+        raise ConfigError(
+            f"candidates is {number}; this policy has no critics that could choose (those that see other observations "
+            "than the policy cannot): it must be 1."
+        )
+    if isinstance(head, CandidateHead):
+        head.set_candidates(number, critics if number > 1 else None)
 
 
 def export(module: ExportedPolicy, folder: Path, name: str = "policy") -> tuple[Path, Path]:
@@ -167,15 +185,17 @@ def largest_difference(model: Any, exported: ExportedPolicy, path: Path) -> floa
     """Compare a file with the live model on random observations, in batches of several sizes.
 
     Args:
-        model: The live model, on any device; its inference settings are put back afterwards.
+        model: The live model, on any device.
         exported: What was written to the file; tells the settings.
         path: The file.
 
     Returns:
         Largest absolute difference of an action; infinite if one is not a number.
     """
-    head, device = model.head, model.head.fixed_noise.device
-    before = (head.policy, head.random_noise, head.fixed_noise.clone(), head.flow.num_steps)
+    head = copy.deepcopy(model.head)
+    device = head.fixed_noise.device
+    if isinstance(exported.head, CandidateHead):
+        _set_candidates(head, exported.head.num_candidates)
     head.set_inference(exported.head.policy, "zero")
     head.fixed_noise.copy_(exported.head.fixed_noise)
     head.flow.num_steps = exported.head.flow.num_steps
@@ -184,12 +204,7 @@ def largest_difference(model: Any, exported: ExportedPolicy, path: Path) -> floa
         context = model.normalizer(obs.to(device))
         return head(context) if noise is None else head.act(noise.to(device), context)
 
-    try:
-        return difference(act, exported, path)
-    finally:
-        head.set_inference(before[0], "zero")
-        _, head.random_noise, noise, head.flow.num_steps = before
-        head.fixed_noise.copy_(noise)
+    return difference(act, exported, path)
 
 
 @torch.inference_mode()

@@ -16,6 +16,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg
+from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
 from rsl_dpcppo.bridge.version import GENERATION
 from rsl_dpcppo.config.ppo import NetworkCfg, RunnerCfg
@@ -38,10 +39,22 @@ def small_agent(**algorithm: Any) -> DPCPPORunnerCfg:
 def small_peer(name: str, **algorithm: Any) -> Any:
     """Return another algorithm's agent with small networks and few epochs; fields of the algorithm can be given."""
     cfg: Any = to_peer(small_agent(), name)
+    if not ALGORITHMS[name].is_on_policy:
+        return small_off_policy(cfg, **algorithm)
     cfg.actor.flow_steps = 4
     often = {"fold_interval": 2, "fold_tolerance": 100.0, "flow_num_mini_batches": 4} if name == "dpcppo_fold" else {}
     fields = {"num_learning_epochs": 4, "num_mini_batches": 4, "learning_rate": 1e-3, **often, **algorithm}
     cfg.algorithm = dataclasses.replace(cfg.algorithm, **fields)
+    return cfg
+
+
+def small_off_policy(cfg: Any, **algorithm: Any) -> Any:
+    """Make an off-policy agent small, with a buffer of 1,024 samples that is saved; fields can be given."""
+    fields = {"warmup_samples": 64, "batch_size": 32, "updates_per_step": 2.0, "replay_size": 1024}
+    if hasattr(cfg.actor, "num_candidates"):
+        cfg.actor.flow_steps, cfg.actor.num_candidates = 4, 3
+        fields |= {"num_target_candidates": 4, "temperature": "schedule"}
+    cfg.algorithm = dataclasses.replace(cfg.algorithm, **{**fields, "save_buffer": True, **algorithm})
     return cfg
 
 
@@ -66,9 +79,14 @@ def make_runner(
 
 def collect(runner: Any) -> None:
     """Fill the storage of a runner's algorithm with one rollout."""
+    collect_steps(runner, runner.alg.storage.num_transitions_per_env)
+
+
+def collect_steps(runner: Any, num_steps: int) -> None:
+    """Give a runner's algorithm some steps of its environment, as the runner does."""
     alg, obs = runner.alg, runner.env.get_observations()
     with torch.inference_mode():
-        for _ in range(alg.storage.num_transitions_per_env):
+        for _ in range(num_steps):
             obs, rewards, dones, extras = runner.env.step(alg.act(obs))
             alg.process_env_step(obs, rewards, dones, extras)
         alg.compute_returns(obs)

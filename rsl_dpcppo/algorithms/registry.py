@@ -35,6 +35,8 @@ class Algorithm:
     """What the names of its public models begin with. Algorithms with the same policy share them."""
     takes_every_encoder: bool = False
     """Whether it knows memory, images and symmetry, rather than plain vectors alone."""
+    is_on_policy: bool = True
+    """Whether it learns from rollouts, as PPO, rather than from a replay buffer."""
 
     @property
     def runner_cfg(self) -> Any:
@@ -60,6 +62,9 @@ ALGORITHMS = {
         Algorithm("fpo", "FPO", "FPO", "FPO"),
         Algorithm("fpopp", "FPO++", "FPOPlusPlus", "FPO"),
         Algorithm("dppo", "DPPO", "DPPO", "DPPO"),
+        Algorithm("sac", "SAC", "SAC", "SquashedGaussian", is_on_policy=False),
+        Algorithm("dpmd", "DPMD", "DPMD", "Diffusion", is_on_policy=False),
+        Algorithm("sdac", "SDAC", "SDAC", "Diffusion", is_on_policy=False),
     )
 }
 """The algorithms of this package, by name."""
@@ -68,3 +73,13 @@ ALGORITHMS = {
 def peers() -> list[str]:
     """Return the names of the algorithms beside DP-CPPO."""
     return [name for name in ALGORITHMS if name != "dpcppo"]
+
+
+def on_policy_peers() -> list[str]:
+    """Return the names of those that are PPO with another policy."""
+    return [name for name in peers() if ALGORITHMS[name].is_on_policy]
+
+
+def off_policy() -> list[str]:
+    """Return the names of those that learn from a replay buffer."""
+    return [name for name, line in ALGORITHMS.items() if not line.is_on_policy]

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from tensordict import TensorDict
 from torch import Tensor, nn
 
 from rsl_dpcppo.learning.host import Host
+from rsl_dpcppo.learning.off_policy import OffPolicyHost
 from rsl_dpcppo.learning.policy import FlowPolicy
 
 
@@ -24,6 +26,13 @@ class FlowModel(Protocol):
     @property
     def normalizer(self) -> nn.Module:
         """The normaliser of the vector observations."""
+
+
+class OffPolicyModels(OffPolicyHost, Protocol):
+    """Policy and critics of an off-policy algorithm, both torch modules."""
+
+    actor: Any
+    critic: Any
 
 
 class Generation(Protocol):
@@ -43,6 +52,9 @@ class Generation(Protocol):
 
     STOCK_NORMALIZER: str
     """What that model calls the normaliser before it."""
+
+    TAKES_OFF_POLICY: bool
+    """Whether its runner leaves building and saving to the algorithm, so that it need not be PPO."""
 
     def make_host(self, alg: Any) -> Host:
         """Return RSL-RL's PPO as a learner asks for it."""
@@ -65,6 +77,22 @@ class Generation(Protocol):
             name: One of :meth:`model_names`.
             stem: What they begin with.
             policy_class: The policy that it is to hold.
+        """
+
+    def make_off_policy_models(
+        self, obs: TensorDict, num_actions: int, cfg: dict[str, Any], layer_norm: bool, device: str
+    ) -> OffPolicyModels:
+        """Build policy and twin critics from the sections of a runner's configuration.
+
+        Args:
+            obs: Observation groups. Batch size: [num_envs].
+            num_actions: Width of an action.
+            cfg: The runner's configuration.
+            layer_norm: Whether the critics' layers are normalised.
+            device: torch's device.
+
+        Raises:
+            ConfigError: If a field does not suit, or if this generation's runner has no place for them.
         """
 
     def to_rsl_rl(self, runner: dict[str, Any], is_gaussian: bool) -> dict[str, Any]:

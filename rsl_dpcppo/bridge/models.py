@@ -71,7 +71,7 @@ def check_observations(
             f"num_actions is {num_actions!r}; a flow policy needs a continuous action space with at least one "
             "dimension. Discrete actions cannot be trained with it."
         )
-    if stored_name in observations:
+    if stored_name and stored_name in observations:
         raise ConfigError(
             f"The environment has an observation group '{stored_name}', a name that the algorithm uses itself. "
             "Rename it."

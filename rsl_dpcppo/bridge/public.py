@@ -11,8 +11,9 @@ from typing import Any
 
 from rsl_dpcppo.algorithms.registry import ALGORITHMS, Algorithm
 from rsl_dpcppo.bridge.installed import generation
+from rsl_dpcppo.bridge.off_policy import OffPolicy
 from rsl_dpcppo.bridge.ppo import FlowPPO
-from rsl_dpcppo.bridge.train_cfg import class_names
+from rsl_dpcppo.bridge.train_cfg import check_hosted, class_names
 
 _PLAIN = {
     "PPORunnerCfg": "rsl_dpcppo.config",
@@ -26,7 +27,8 @@ def public_names() -> list[str]:
     """Return the names that ``rsl_dpcppo`` has for users."""
     names = [*_PLAIN, *(f"{algorithm.class_name}RunnerCfg" for algorithm in ALGORITHMS.values())]
     for algorithm in ALGORITHMS.values():
-        names += [algorithm.class_name, *_model_names(algorithm)]
+        if algorithm.is_on_policy or generation.TAKES_OFF_POLICY:
+            names += [algorithm.class_name, *_model_names(algorithm)]
     return sorted(set(names))
 
 
@@ -41,12 +43,18 @@ def find_public(name: str) -> Any:
 
 
 def find_class(name: str) -> Any:
-    """Return an algorithm or a model as RSL-RL builds it, or None if there is none of this name."""
+    """Return an algorithm or a model as RSL-RL builds it, or None if there is none of this name.
+
+    Raises:
+        ConfigError: If the installed RSL-RL's runner has no place for it.
+    """
     for algorithm in ALGORITHMS.values():
+        if name not in (algorithm.class_name, *_model_names(algorithm)):
+            continue
+        check_hosted(algorithm.name)
         if name == algorithm.class_name:
             return _algorithm_class(algorithm)
-        if name in _model_names(algorithm):
-            return _model_class(name, algorithm.model, algorithm.learner.policy_class)
+        return _model_class(name, algorithm.model, algorithm.learner.policy_class)
     return None
 
 
@@ -57,10 +65,11 @@ def _model_names(algorithm: Algorithm) -> list[str]:
 @cache
 def _algorithm_class(algorithm: Algorithm) -> Any:
     learner = algorithm.learner
-    doc = f"{learner.__doc__}\n\n    Fields: those of RSL-RL's PPO and of ``{learner.fields_class.__name__}``.\n    "
+    base, theirs = (FlowPPO, "those of RSL-RL's PPO and of ") if algorithm.is_on_policy else (OffPolicy, "those of ")
+    doc = f"{learner.__doc__}\n\n    Fields: {theirs}``{learner.fields_class.__name__}``.\n    "
     return type(
         algorithm.class_name,
-        (FlowPPO,),
+        (base,),
         {
             "__doc__": doc,
             "__module__": "rsl_dpcppo",

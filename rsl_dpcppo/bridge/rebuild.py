@@ -9,14 +9,17 @@ import copy
 from importlib import import_module
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.bridge.installed import generation
+from rsl_dpcppo.bridge.models import split_fields
 from rsl_dpcppo.bridge.public import find_class
 from rsl_dpcppo.bridge.train_cfg import class_names
 from rsl_dpcppo.checkpoint import check_types
+from rsl_dpcppo.config.off_policy import OffPolicyCriticCfg
 from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.learning.critics import TwinCritics
 
 
 def build_model(agent: dict[str, Any], checkpoint: dict[str, Any]) -> Any:
@@ -31,13 +34,19 @@ def build_model(agent: dict[str, Any], checkpoint: dict[str, Any]) -> Any:
     """
     fields = dict(agent.get(generation.MODEL_SECTION) or {})
     kind = _find_exportable(fields.pop("class_name", None))
-    # One override of the algorithm's reaches the solver in both generations; see DPCPPOFields.
-    fields["flow_steps"] = (agent.get("algorithm") or {}).get("flow_steps") or fields.get(
-        "flow_steps", kind.fields_class().flow_steps
-    )
+    algorithm = agent.get("algorithm") or {}
+    if hasattr(kind.fields_class, "flow_steps"):
+        # One override of the algorithm's reaches the solver in both generations; see DPCPPOFields.
+        fields["flow_steps"] = algorithm.get("flow_steps") or fields.get("flow_steps", kind.fields_class().flow_steps)
     state = generation.policy_state(checkpoint)
     time_features = fields.get("flow_time_features", kind.policy_class.default_time_features())
-    model = generation.rebuild_model(kind, fields, state, _policy_shape(state, time_features))
+    num_observations, num_actions = kind.policy_class.sizes(state, time_features)
+    model = generation.rebuild_model(kind, fields, state, (num_observations, num_actions))
+    if any(".critics." in name for name in state):  # who choose among candidates
+        critic = split_fields(OffPolicyCriticCfg, agent.get("critic") or {})[0]
+        layer_norm = bool(algorithm.get("critic_layer_norm"))
+        critics = TwinCritics(num_observations, num_actions, critic.hidden_dims, critic.activation, layer_norm)
+        model.flow_policy.choose_by(critics)
     check_types(state, model.state_dict())
     model.load_state_dict(state)
     return model.eval()
@@ -71,17 +80,3 @@ def _find_exportable(class_name: str | None) -> Any:
             f"{', '.join(names)} can be exported without their environment. Use the host's own exporter for others."
         )
     return find_class(class_name.rpartition(".")[2])
-
-
-def _policy_shape(state: dict[str, Tensor], time_features: int) -> tuple[int, int]:
-    """Return (num_obs, num_actions) of a policy over vector observations, read off its velocity field's weights.
-
-    Args:
-        state: The model's weights.
-        time_features: Number of features that the field sees of the time; 0 for the time as it is.
-    """
-    first = next(name for name in state if name.endswith("velocity.input_layer.weight"))
-    trunk = first.removesuffix("input_layer.weight") + "trunk."
-    biases = [value for name, value in state.items() if name.startswith(trunk) and name.endswith(".bias")]
-    num_actions = biases[-1].numel()
-    return state[first].shape[1] - num_actions - max(1, time_features), num_actions

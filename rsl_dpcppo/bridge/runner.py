@@ -23,6 +23,7 @@ from torch import Tensor
 from rsl_dpcppo.bridge.action_space import check_action_space
 from rsl_dpcppo.bridge.installed import generation
 from rsl_dpcppo.bridge.logs import Iteration, LoggedCfg, upload_figures
+from rsl_dpcppo.bridge.off_policy import OffPolicy
 from rsl_dpcppo.bridge.ppo import FlowPPO
 from rsl_dpcppo.bridge.stopping import StopRequest
 from rsl_dpcppo.checkpoint import WEIGHTS, check_types, not_finite, read_checkpoint, write_checkpoint
@@ -54,6 +55,9 @@ def replaced(owner: Any, name: str, method: Callable[..., Any]) -> Iterator[None
         else:
             setattr(owner, name, before)
 
+
+OURS = (FlowPPO, OffPolicy)
+"""Algorithms whose learners look after what they are given and what they make of it."""
 
 STD_IS_SPENT = "A standard deviation is not above 0; std_type 'log' keeps it there."
 
@@ -87,7 +91,7 @@ class Runner(OnPolicyRunner):
         if type(env.cfg) is dict and train_cfg.get("logger", "tensorboard") != "tensorboard":
             env.cfg = LoggedCfg(env.cfg)
         super().__init__(env, train_cfg, log_dir, device)
-        if not isinstance(self.alg, FlowPPO):  # whose learner does so itself
+        if not isinstance(self.alg, OURS):
             guard_optimizer(self.alg.optimizer)
             if self.alg.rnd:
                 guard_optimizer(generation.make_host(self.alg).rnd_optimizer)
@@ -101,7 +105,7 @@ class Runner(OnPolicyRunner):
         """
         if isinstance(self.alg, FlowPPO):
             self.alg.learner.check_sizes()
-        else:
+        elif not isinstance(self.alg, OffPolicy):
             check_rollout(generation.make_host(self.alg))
 
     def _configure_multi_gpu(self) -> None:
@@ -181,7 +185,7 @@ class Runner(OnPolicyRunner):
             return given
 
         def checked_update() -> dict[str, float]:
-            if isinstance(self.alg, FlowPPO):  # whose learner looks itself
+            if isinstance(self.alg, OURS):
                 return update()
             if reason := blame_dones(self.alg.storage):
                 raise EnvError(reason)

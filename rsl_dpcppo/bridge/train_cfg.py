@@ -12,6 +12,7 @@ from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.bridge.installed import find_generation
 from rsl_dpcppo.bridge.version import GENERATION
 from rsl_dpcppo.config import GaussianActorCfg, RunnerCfg
+from rsl_dpcppo.errors import ConfigError
 
 
 def to_rsl_rl(cfg: RunnerCfg, generation: int = GENERATION) -> dict[str, Any]:
@@ -21,12 +22,26 @@ def to_rsl_rl(cfg: RunnerCfg, generation: int = GENERATION) -> dict[str, Any]:
         cfg: The configuration.
         generation: 3 for the policy classes of rsl-rl-lib 3.x, 5 for the models of 5.x; by default the installed one.
     """
+    check_hosted(cfg.name, generation)
     runner = dataclasses.asdict(cfg)
     algorithm_class, model_class = class_names(cfg.name, generation)
     runner["algorithm"] = {"class_name": algorithm_class, "rnd_cfg": None, **runner["algorithm"]}
     runner["actor"] = {"class_name": model_class, **runner["actor"]}
     runner["critic"] = {"class_name": "MLPModel", **runner["critic"]}
     return find_generation(generation).to_rsl_rl(runner, isinstance(cfg.actor, GaussianActorCfg))
+
+
+def check_hosted(name: str, generation: int = GENERATION) -> None:
+    """Check that a generation's runner has a place for an algorithm.
+
+    Raises:
+        ConfigError: If it has none.
+    """
+    if name in ALGORITHMS and not ALGORITHMS[name].is_on_policy and not find_generation(generation).TAKES_OFF_POLICY:
+        raise ConfigError(
+            f"{ALGORITHMS[name].title} learns from a replay buffer, and the runner of rsl-rl-lib {generation}.x "
+            "builds, feeds and saves PPO's parts alone: install rsl-rl-lib 5.x."
+        )
 
 
 def class_names(name: str, generation: int = GENERATION) -> tuple[str, str]:

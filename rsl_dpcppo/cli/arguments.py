@@ -106,6 +106,11 @@ def parse_export(arguments: list[str]) -> Parsed:
     parser = make_parser("Export a trained policy to TorchScript and ONNX.")
     _add_run_arguments(parser, agents, "the run's", DEFAULT_AGENT)
     _add_inference_arguments(parser, "zero (default), a seed, or input: the noise is the policy's second input")
+    parser.add_argument(
+        "--candidates",
+        type=positive,
+        help="actions that critics inside choose from, where there are such; 1: no choice",
+    )
     return parse(parser, arguments)
 
 

@@ -83,7 +83,7 @@ def _exported(
     try:
         saved = read_checkpoint(checkpoint, map_location="cpu")
         if isinstance(cfg, PPORunnerCfg):
-            for flag in ("noise", "policy", "flow_steps"):
+            for flag in ("noise", "policy", "flow_steps", "candidates"):
                 if getattr(args, flag) is not None:
                     raise ConfigError(f"--{flag} is {getattr(args, flag)!r}; Gaussian PPO has no flow: leave it out.")
             stock = exporting.ExportedPolicy(*build_stock(agent, saved))
@@ -95,5 +95,7 @@ def _exported(
         raise CheckpointError(
             f"'{checkpoint}' does not fit this agent: it was written by another one, or with other networks. ({error})"
         ) from None
-    flow = exporting.exported_policy(model, args.noise or "zero", args.policy or "", args.flow_steps or 0)
+    flow = exporting.exported_policy(
+        model, args.noise or "zero", args.policy or "", args.flow_steps or 0, args.candidates or 0
+    )
     return flow, partial(exporting.largest_difference, model, flow)

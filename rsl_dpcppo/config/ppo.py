@@ -211,6 +211,10 @@ class RunnerCfg(Fields):
         check_name("run_name", self.run_name, may_be_empty=True)
         check_choice("logger", self.logger, LOGGERS)
 
+    def sized(self, num_envs: int) -> RunnerCfg:
+        """Return the agent with what its algorithm sets by the number of environments: nothing, on policy."""
+        return self
+
 
 @dataclass
 class PPORunnerCfg(RunnerCfg):

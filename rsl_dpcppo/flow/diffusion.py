@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""DPPO's denoising chain: DDPM with a Gaussian kernel in each step (arXiv 2409.00588, section 4)."""
+"""Denoising chains: DDPM with a Gaussian kernel in each step, as DPPO, DPMD and SDAC have it.
+
+DPPO is arXiv 2409.00588 (section 4), the other two are arXiv 2502.00361.
+"""
 
 # No postponed annotations here: TorchScript reads those of buffers from the class, as types.
 
@@ -20,6 +23,11 @@ def cosine_betas(num_steps: int) -> Tensor:
     return (1.0 - kept[1:] / kept[:-1]).clamp(max=0.999)
 
 
+def linear_betas(num_steps: int, scale: float) -> Tensor:
+    """Return variances beta_k that rise linearly from 0.0001 to 0.999 times a scale. Shape: [num_steps]."""
+    return scale * torch.linspace(1e-4, 0.999, num_steps, dtype=torch.float64)
+
+
 PLAYED_MIN_STD = 1e-3
 """Smallest standard deviation of a step at play time but the last, in actions: the authors' code has it."""
 
@@ -32,13 +40,23 @@ class DenoisingChain(nn.Module):
 
     signal: Tensor
     noise: Tensor
+    kept: Tensor
+    added: Tensor
     from_denoised: Tensor
     from_present: Tensor
     std: Tensor
     played_std: Tensor
 
     def __init__(
-        self, velocity: VelocityField, num_steps: int, min_std: float, noise_clip: float, denoised_clip: float
+        self,
+        velocity: VelocityField,
+        num_steps: int,
+        min_std: float,
+        noise_clip: float,
+        denoised_clip: float,
+        betas: Tensor | None = None,
+        start_scale: float = 1.0,
+        played_min_std: float = PLAYED_MIN_STD,
     ) -> None:
         """Wrap a network.
 
@@ -48,21 +66,27 @@ class DenoisingChain(nn.Module):
             min_std: Smallest standard deviation of a step while training, in actions.
             noise_clip: Largest noise of a step, in standard deviations.
             denoised_clip: Largest component of the action that a step predicts.
+            betas: Variance that each step of the noising adds; None for the cosine schedule. Shape: [num_steps].
+            start_scale: Standard deviation of a^K.
+            played_min_std: Smallest standard deviation of a step at play time but the last, in actions.
         """
         super().__init__()
         self.velocity = velocity
         self.num_steps = num_steps
         self.noise_clip = noise_clip
         self.denoised_clip = denoised_clip
-        betas = cosine_betas(num_steps)
+        self.start_scale = start_scale
+        betas = cosine_betas(num_steps) if betas is None else betas
         kept = torch.cumprod(1.0 - betas, dim=0)
         kept_before = torch.cat((torch.ones(1, dtype=torch.float64), kept[:-1]))
         std = (betas * (1.0 - kept_before) / (1.0 - kept)).sqrt()
-        played_std = std.clamp(min=PLAYED_MIN_STD)
+        played_std = std.clamp(min=played_min_std)
         played_std[0] = 0.0
         schedule = {
             "signal": kept.rsqrt(),
             "noise": (1.0 / kept - 1.0).sqrt(),
+            "kept": kept.sqrt(),
+            "added": (1.0 - kept).sqrt(),
             "from_denoised": betas * kept_before.sqrt() / (1.0 - kept),
             "from_present": (1.0 - betas).sqrt() * (1.0 - kept_before) / (1.0 - kept),
             "std": std.clamp(min=min_std),
@@ -99,10 +123,28 @@ class DenoisingChain(nn.Module):
         Returns:
             Mean of a^k. Shape: [batch, num_actions].
         """
-        estimate = self.velocity(action, step / self.num_steps, embedding)
+        estimate = self.estimate(action, step, embedding)
         denoised = self.signal[step] * action - self.noise[step] * estimate
         denoised = denoised.clamp(-self.denoised_clip, self.denoised_clip)
         return self.from_denoised[step] * denoised + self.from_present[step] * action
+
+    def estimate(self, action: Tensor, step: Tensor, embedding: Tensor) -> Tensor:
+        """Return eps(a^(k+1), k / K, s), the noise that the network sees in an action. Shapes as in :meth:`mean`."""
+        return self.velocity(action, step / self.num_steps, embedding)
+
+    def noised(self, action: Tensor, noise: Tensor, step: Tensor) -> Tensor:
+        """Return sqrt(abar_k) a + sqrt(1 - abar_k) eps, an action with the noise of all steps from 0 to k.
+
+        Args:
+            action: a. Shape: [batch, num_actions].
+            noise: eps from N(0, I). Shape: [batch, num_actions].
+            step: k. Shape: [batch, 1].
+        """
+        return self.kept[step] * action + self.added[step] * noise
+
+    def draw_step(self, batch_size: int) -> Tensor:
+        """Draw the numbers k of steps, uniformly. Shape: [batch_size, 1]."""
+        return torch.randint(self.num_steps, (batch_size, 1), device=self.kept.device)
 
     def sample(self, noise: Tensor, context: Tensor) -> Tensor:
         """Draw a chain as while training: no step's noise is smaller than ``min_std``.
@@ -120,7 +162,7 @@ class DenoisingChain(nn.Module):
         """Return a^K to a^0, with a standard deviation for each step. Shape of each: [batch, num_actions]."""
         embedding = self.velocity.embed(context)
         noises = noise.split(self.velocity.num_actions, dim=-1)
-        chain = [noises[0]]
+        chain = [self.start_scale * noises[0]]
         for drawn, step in zip(noises[1:], range(self.num_steps - 1, -1, -1), strict=True):
             mean = self.mean(chain[-1], torch.full_like(drawn[:, :1], step, dtype=torch.long), embedding)
             chain.append(mean + std[step] * drawn.clamp(-self.noise_clip, self.noise_clip))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -66,6 +66,20 @@ class FlowPolicy:
     def default_time_features(cls) -> int:
         """Return the number of features that the policy's field sees of the time, unless its fields say another."""
         return getattr(cls.fields_class(), "flow_time_features", 0)
+
+    @classmethod
+    def sizes(cls, state: Mapping[str, Tensor], time_features: int) -> tuple[int, int]:
+        """Return (context_dim, num_actions), read off the weights of the flow's network.
+
+        Args:
+            state: Weights, of a model that holds the policy.
+            time_features: Number of features that the network sees of the time; 0 for the time as it is.
+        """
+        first = next(name for name in state if name.endswith("velocity.input_layer.weight"))
+        trunk = first.removesuffix("input_layer.weight") + "trunk."
+        biases = [value for name, value in state.items() if name.startswith(trunk) and name.endswith(".bias")]
+        num_actions = biases[-1].numel()
+        return state[first].shape[1] - num_actions - max(1, time_features), num_actions
 
     def modules(self) -> dict[str, nn.Module]:
         """Return what belongs to the policy beside its head, by the names that checkpoints have."""

@@ -44,7 +44,12 @@ class SampledPolicy(FlowPolicy):
             fields: Fields of ``fields_class``.
             network: RSL-RL's own, which has no place here.
         """
-        velocity = VelocityField(
+        self.live = self.make_flow(self.make_network(shape, fields), fields)
+        self.head = self.make_head(copy.deepcopy(self.live), shape, fields)
+
+    def make_network(self, shape: Shape, fields: Any) -> Any:
+        """Return the flow's network."""
+        return VelocityField(
             shape.context_dim,
             shape.num_actions,
             shape.hidden_dims,
@@ -53,12 +58,11 @@ class SampledPolicy(FlowPolicy):
             frequencies=fields.flow_frequencies,
             scale=self.velocity_scale(fields),
         )
-        self.live = self.make_flow(velocity, fields)
-        self.head = PolicyHead(
-            copy.deepcopy(self.live),
-            fields.inference_noise,
-            self.noise_width(shape.num_actions),
-            self.squashes_actions(fields),
+
+    def make_head(self, flow: nn.Module, shape: Shape, fields: Any) -> PolicyHead:
+        """Return the head around a copy of the flow."""
+        return PolicyHead(
+            flow, fields.inference_noise, self.noise_width(shape.num_actions), self.squashes_actions(fields)
         )
 
     def make_flow(self, velocity: VelocityField, fields: Any) -> nn.Module:

@@ -64,6 +64,8 @@ def to_peer(cfg: DPCPPORunnerCfg, name: str) -> RunnerCfg:
         name: Name of the algorithm.
     """
     kind = ALGORITHMS[name].runner_cfg
+    if not ALGORITHMS[name].is_on_policy:
+        return _to_off_policy(cfg, kind)
     peer = kind(**_values(cfg, _RUN_FIELDS), critic=dataclasses.replace(cfg.critic))
     if isinstance(peer.actor, FlowActorCfg):
         peer.actor = dataclasses.replace(cfg.actor)
@@ -72,6 +74,16 @@ def to_peer(cfg: DPCPPORunnerCfg, name: str) -> RunnerCfg:
         peer.actor.obs_normalization = cfg.actor.obs_normalization
     peer.algorithm = dataclasses.replace(peer.algorithm, **_values(cfg.algorithm, kind.task_fields))
     return peer
+
+
+def _to_off_policy(cfg: DPCPPORunnerCfg, kind: Any) -> RunnerCfg:
+    """Return an agent that learns from a replay buffer, in the size that suits the task's number of environments."""
+    agent = kind(**_values(cfg, _RUN_FIELDS))
+    agent.actor.hidden_dims = list(cfg.actor.flow_hidden_dims)
+    agent.critic.hidden_dims = list(cfg.critic.hidden_dims)
+    agent.actor.obs_normalization = agent.critic.obs_normalization = cfg.actor.obs_normalization
+    agent.algorithm = dataclasses.replace(agent.algorithm, **_values(cfg.algorithm, kind.task_fields))
+    return agent.sized(cfg.num_envs)
 
 
 def _names(kind: type) -> list[str]:

@@ -80,7 +80,7 @@ class BoxVecEnv(VecEnv):
 
     Where an episode ends, the next one starts within the same step: its first observation is what the step returns,
     and no transition leads from one episode into another. ``extras["time_outs"]`` is True where an episode ended
-    without a terminal state.
+    without a terminal state, and ``extras["final_obs"]`` has the observations from before the next one.
 
     The time limit is kept here, not in the simulator: RSL-RL's runner starts training by writing random values to
     ``episode_length_buf``, so that not all episodes time out together, and a simulator would not know of them.
@@ -214,7 +214,8 @@ class BoxVecEnv(VecEnv):
         Returns:
             The observations after the step (those of the new episode where one ended), the rewards, the done flags
             (1 where an episode ended) and the extras. Shape of the rewards and of the flags is [num_envs]. The extras
-            are "time_outs", which is True where an episode ended without a terminal state.
+            are "time_outs", which is True where an episode ended without a terminal state, and "final_obs", the
+            observations after the step from before a new episode began.
         """
         host_actions = self._action_box(actions.detach().to("cpu", torch.float32).numpy())
         observations, rewards, terminated, truncated = self._advance(host_actions)
@@ -228,14 +229,21 @@ class BoxVecEnv(VecEnv):
         packed = np.empty(num_numbers + 3 * self.num_envs, dtype=np.float32)
         packed_observations = packed[:num_numbers].reshape(observations.shape)
         packed_observations[:] = observations
+        final = packed_observations
         if ended.any():
+            final = packed_observations.copy()
             packed_observations[ended] = self._restart(ended)
         packed[num_numbers:] = np.concatenate((rewards, ended, ended & ~terminated))
 
         on_device = torch.from_numpy(packed).to(self.device)
         self._observations = on_device[:num_numbers].view(observations.shape)
         reward, done, time_out = on_device[num_numbers:].view(3, self.num_envs)
-        return self.get_observations(), reward, done.long(), {"time_outs": time_out.bool()}
+        final_obs = self._observations if final is packed_observations else torch.from_numpy(final).to(self.device)
+        extras = {
+            "time_outs": time_out.bool(),
+            "final_obs": TensorDict({"policy": final_obs}, batch_size=[self.num_envs], device=self.device),
+        }
+        return self.get_observations(), reward, done.long(), extras
 
 
 def _leaves(space: Any) -> Iterator[Any]:

@@ -22,6 +22,10 @@ FEED_FORWARD = ("ActorCritic", "MLPModel")
 """RSL-RL's models over vectors and without memory, of 3.x and of 5.x."""
 
 
+NUM_ENVS = 4096
+"""Environments that hosts with simulators of their own run, for what an agent sets by their number."""
+
+
 @dataclass(frozen=True)
 class Section:
     """What a runner configuration says of an agent's algorithm, or of its model, beside what is the task's."""
@@ -64,7 +68,7 @@ def agent_sections(name: str) -> tuple[Section, Section]:
     Args:
         name: Name of the algorithm.
     """
-    cfg, plain = ALGORITHMS[name].runner_cfg(), GaussianActorCfg()
+    cfg, plain = ALGORITHMS[name].runner_cfg().sized(NUM_ENVS), GaussianActorCfg()
     algorithm, model = class_names(name)
     ours = {name: value for name, value in vars(cfg.algorithm).items() if name not in cfg.task_fields}
     return (

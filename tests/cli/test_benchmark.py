@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg
-from rsl_dpcppo.algorithms.registry import peers
+from rsl_dpcppo.algorithms.registry import on_policy_peers
+from rsl_dpcppo.bridge.version import GENERATION
 from rsl_dpcppo.cli.benchmark.command import benchmark
 from rsl_dpcppo.cli.benchmark.measure import PHASES, Learner, OperatorCounter, minimum_gigaflops
 from rsl_dpcppo.cli.benchmark.workload import SHAPES, Shape, SyntheticEnv, make_agent
@@ -76,7 +77,7 @@ def test_dpcppo_waits_for_the_device_once_an_iteration() -> None:
     assert learner(cfg, ppo=True).count().synchronisations > 20
 
 
-@pytest.mark.parametrize("name", peers())
+@pytest.mark.parametrize("name", on_policy_peers())
 def test_peers_wait_for_the_device_once_an_iteration_at_most(name: str) -> None:
     cfg = to_peer(small_agent(), name)
     cfg.algorithm.num_learning_epochs = cfg.algorithm.num_mini_batches = 2
@@ -129,6 +130,16 @@ def test_command_writes_ratios_and_picture(tmp_path: Path, capsys: pytest.Captur
     printed = capsys.readouterr().out
     assert "dpcppo k=3" in printed
     assert f"{figures['ratio_to_ppo']['3']:.2f}" in printed
+
+
+@pytest.mark.skipif(GENERATION != 5, reason="off-policy agents need rsl-rl-lib 5.x")
+def test_off_policy_agents_are_measured_while_they_learn(tmp_path: Path) -> None:
+    arguments = ["--task=quadcopter", "--num_envs=32", "--steps=2", "--repeats=1", "--flow_steps=2", "--peers=sac"]
+    benchmark([*arguments, f"--json={tmp_path / 'a.json'}"])
+    cost = json.loads((tmp_path / "a.json").read_text())["costs"]["sac"]
+    # Eight updates of 256 samples each, forward and backward, through networks that have a layer of 64 x 64.
+    assert cost["counts"]["gigaflops"] > 8 * 256 * 6 * 64 * 64 * 5 / 1e9
+    assert cost["counts"]["synchronisations"] <= 1
 
 
 def test_folds_are_measured_over_whole_periods(tmp_path: Path) -> None:

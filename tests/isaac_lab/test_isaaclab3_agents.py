@@ -20,7 +20,7 @@ import torch
 import yaml
 from agents import make_runner
 
-from rsl_dpcppo.algorithms.registry import ALGORITHMS, peers
+from rsl_dpcppo.algorithms.registry import ALGORITHMS, off_policy, on_policy_peers
 from rsl_dpcppo.bridge.train_cfg import class_names
 from rsl_dpcppo.bridge.version import GENERATION
 from rsl_dpcppo.cli.export import export
@@ -168,7 +168,7 @@ def test_derived_agents_train_and_export(style: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "style"), [*((name, "") for name in peers()), ("fpo", "-old"), ("fpo", "-stochastic")]
+    ("name", "style"), [*((name, "") for name in on_policy_peers()), ("fpo", "-old"), ("fpo", "-stochastic")]
 )
 def test_peers_train_without_a_distribution(name: str, style: str) -> None:
     cfg = load(f"My-Task{style}", name)
@@ -180,6 +180,18 @@ def test_peers_train_without_a_distribution(name: str, style: str) -> None:
     algorithm, model = class_names(name)
     assert f"rsl_dpcppo.{type(runner.alg).__name__}" == algorithm
     assert f"rsl_dpcppo.{type(runner.alg.get_policy()).__name__}" == model
+
+
+@pytest.mark.parametrize("name", off_policy())
+@pytest.mark.parametrize("style", ["", "-old"])
+def test_off_policy_agents_train_with_the_settings_for_many_environments(name: str, style: str) -> None:
+    cfg = load(f"My-Task{style}", f"rsl_rl_{name}_cfg_entry_point")
+    assert (cfg.algorithm.batch_size, cfg.actor.obs_normalization, cfg.algorithm.gamma) == (8192, True, 0.97)
+    cfg.algorithm.batch_size, cfg.algorithm.warmup_samples, cfg.algorithm.replay_size = 16, 16, 1024
+    runner = make_runner(MultiGoalEnv(16), cfg.to_dict())
+    runner.learn(1)
+    assert f"rsl_dpcppo.{type(runner.alg).__name__}" == class_names(name)[0]
+    assert runner.alg.learner.num_updates > 0
 
 
 def test_peers_of_a_task_with_memory_are_refused() -> None:

@@ -14,7 +14,7 @@ import pytest
 from agents import Bandit, make_runner
 
 from isaaclab_tasks_cfg import HOST_KEY, agent_names, register
-from rsl_dpcppo.algorithms.registry import ALGORITHMS, peers
+from rsl_dpcppo.algorithms.registry import ALGORITHMS, off_policy, on_policy_peers
 from rsl_dpcppo.bridge.train_cfg import class_names
 from rsl_dpcppo.config.paper import base_id, find_paper_task
 from rsl_dpcppo.errors import ConfigError
@@ -132,7 +132,7 @@ def test_every_task_has_an_agent_of_the_hosts_own_types() -> None:
 
 
 @pytest.mark.parametrize("task", sorted({column[0] for column in COLUMNS}))
-@pytest.mark.parametrize("agent", ["dpcppo", "ppo_paper", *peers()])
+@pytest.mark.parametrize("agent", ["dpcppo", "ppo_paper", *on_policy_peers()])
 def test_hydra_takes_the_agents(task: str, agent: str) -> None:
     """Every value has a type that Hydra's store takes, and comes back from it as it was."""
     from hydra.core.config_store import ConfigStore
@@ -151,7 +151,7 @@ def test_tasks_of_genpo_and_of_the_ablations_have_agents() -> None:
         assert load(task, "dpcppo").algorithm.class_name == "rsl_dpcppo.DPCPPO"
 
 
-@pytest.mark.parametrize("name", peers())
+@pytest.mark.parametrize("name", on_policy_peers())
 def test_peers_train_with_what_belongs_to_the_task(name: str) -> None:
     """Humanoid normalises, and weighs the value loss by 2."""
     cfg, host = load("Isaac-Humanoid-v0", name), load("Isaac-Humanoid-v0", HOST_KEY)
@@ -171,6 +171,12 @@ def test_peers_train_with_what_belongs_to_the_task(name: str) -> None:
     algorithm, model = class_names(name)
     assert f"rsl_dpcppo.{type(runner.alg).__name__}" == algorithm
     assert f"rsl_dpcppo.{type(runner.alg.policy).__name__}" == model
+
+
+@pytest.mark.parametrize("name", off_policy())
+def test_off_policy_agents_are_refused_on_this_generation(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"install rsl-rl-lib 5\.x"):
+        load("Isaac-Ant-v0", name)
 
 
 def test_peers_of_a_task_with_symmetry_are_refused() -> None:

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from tensordict import TensorDict
+
+from rsl_dpcppo.bridge.contract import OffPolicyModels
 from rsl_dpcppo.bridge.v3.agent import (
     MODEL_SECTION,
     STOCK_MODEL,
     STOCK_NETWORK,
     STOCK_NORMALIZER,
     STOCK_PACKAGE,
+    TAKES_OFF_POLICY,
     model_names,
     to_rsl_rl,
 )
@@ -29,6 +33,7 @@ from rsl_dpcppo.bridge.v3.files import (
 )
 from rsl_dpcppo.bridge.v3.host import find_model, make_host
 from rsl_dpcppo.bridge.v3.logs import close_writer, log_dir, log_owner, open_writer, returns, upload_model, writer
+from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.learning.policy import FlowPolicy
 
 __all__ = [
@@ -37,12 +42,14 @@ __all__ = [
     "STOCK_NETWORK",
     "STOCK_NORMALIZER",
     "STOCK_PACKAGE",
+    "TAKES_OFF_POLICY",
     "close_writer",
     "collect_state",
     "find_model",
     "log_dir",
     "log_owner",
     "make_host",
+    "make_off_policy_models",
     "model_class",
     "model_names",
     "open_writer",
@@ -64,3 +71,12 @@ def model_class(name: str, stem: str, policy_class: type[FlowPolicy]) -> Any:
     from rsl_dpcppo.bridge.v3.models import make_class
 
     return make_class(name, stem, policy_class)
+
+
+def make_off_policy_models(
+    obs: TensorDict, num_actions: int, cfg: dict[str, Any], layer_norm: bool, device: str
+) -> OffPolicyModels:
+    """Refuse; see :class:`~rsl_dpcppo.bridge.contract.Generation`."""
+    raise ConfigError(
+        "Off-policy algorithms need rsl-rl-lib 5.x: the runner of 3.x builds and saves PPO's parts alone."
+    )

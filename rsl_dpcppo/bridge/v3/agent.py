@@ -23,6 +23,9 @@ STOCK_PACKAGE = "rsl_rl.modules"
 STOCK_NETWORK, STOCK_NORMALIZER = "actor", "actor_obs_normalizer"
 """What that model calls the network that makes the mean action, and the normaliser before it."""
 
+TAKES_OFF_POLICY = False
+"""Whether the runner leaves building and saving to the algorithm, so that it need not be PPO."""
+
 _RENAMED = {
     "hidden_dims": "actor_hidden_dims",
     "obs_normalization": "actor_obs_normalization",

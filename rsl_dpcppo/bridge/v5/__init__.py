@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from tensordict import TensorDict
+
+from rsl_dpcppo.bridge.contract import OffPolicyModels
 from rsl_dpcppo.bridge.v5.agent import (
     MODEL_SECTION,
     STOCK_MODEL,
     STOCK_NETWORK,
     STOCK_NORMALIZER,
     STOCK_PACKAGE,
+    TAKES_OFF_POLICY,
     model_names,
     to_rsl_rl,
 )
@@ -37,12 +41,14 @@ __all__ = [
     "STOCK_NETWORK",
     "STOCK_NORMALIZER",
     "STOCK_PACKAGE",
+    "TAKES_OFF_POLICY",
     "close_writer",
     "collect_state",
     "find_model",
     "log_dir",
     "log_owner",
     "make_host",
+    "make_off_policy_models",
     "model_class",
     "model_names",
     "open_writer",
@@ -64,3 +70,12 @@ def model_class(name: str, stem: str, policy_class: type[FlowPolicy]) -> Any:
     from rsl_dpcppo.bridge.v5.models import make_class
 
     return make_class(name, stem, policy_class)
+
+
+def make_off_policy_models(
+    obs: TensorDict, num_actions: int, cfg: dict[str, Any], layer_norm: bool, device: str
+) -> OffPolicyModels:
+    """Build policy and critics; see :class:`~rsl_dpcppo.bridge.contract.Generation`."""
+    from rsl_dpcppo.bridge.v5 import off_policy  # what it imports is not in 3.x
+
+    return off_policy.make_off_policy_models(obs, num_actions, cfg, layer_norm, device)

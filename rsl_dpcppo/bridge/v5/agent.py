@@ -19,6 +19,9 @@ STOCK_PACKAGE = "rsl_rl.models"
 STOCK_NETWORK, STOCK_NORMALIZER = "mlp", "obs_normalizer"
 """What that model calls the network that makes the mean action, and the normaliser before it."""
 
+TAKES_OFF_POLICY = True
+"""Whether the runner leaves building and saving to the algorithm, so that it need not be PPO."""
+
 
 def model_names(stem: str, takes_every_encoder: bool) -> list[str]:
     """Return the names of an algorithm's public models, first that over vectors."""

@@ -190,6 +190,10 @@ class SampledModel(FlowModel):
         self._actions = self.flow_policy.act(context)
         return self._actions
 
+    def remember(self, actions: Tensor) -> None:
+        """Take actions as the last ones, that somebody else drew. Shape: [num_envs, num_actions]."""
+        self._actions = actions
+
     @property
     def output_mean(self) -> Tensor:
         """The last actions. Shape: [num_envs, num_actions]."""

@@ -26,6 +26,7 @@ from rsl_dpcppo.cli.benchmark.workload import SHAPES, SyntheticEnv, find_shape, 
 from rsl_dpcppo.cli.run_cfg import override
 from rsl_dpcppo.cli.runs import find_device
 from rsl_dpcppo.config import RunnerCfg, check_choice
+from rsl_dpcppo.config.off_policy import OffPolicyRunnerCfg
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.metrics import peak_memory
 from rsl_dpcppo.tasks.agents import to_peer, to_ppo
@@ -155,7 +156,7 @@ def _learners(
         chosen: Any = {k: to_peer(cfg, args.agent) for k, cfg in agents.items()}
         agents = chosen
     agents = {k: override(cfg, overrides) for k, cfg in agents.items()}
-    others = {name: to_peer(agents[flow_steps[0]], name) for name in _peer_names(args.peers)}
+    others = {name: _at_work(to_peer(agents[flow_steps[0]], name)) for name in _peer_names(args.peers)}
     return (
         {"ppo": to_ppo(agents[flow_steps[0]]), **{str(k): cfg for k, cfg in agents.items()}, **others},
         make_env,
@@ -169,6 +170,13 @@ def _peer_names(text: str) -> list[str]:
     for name in names:
         check_choice("--peers", name, tuple(peers()))
     return names
+
+
+def _at_work(cfg: RunnerCfg) -> RunnerCfg:
+    """Return an agent that learns from the first iteration on, if it would fill a replay buffer first."""
+    if isinstance(cfg, OffPolicyRunnerCfg):
+        cfg.algorithm.warmup_samples = 1
+    return cfg
 
 
 def _agent_of_task(cfg: RunnerCfg, num_envs: int, num_steps: int, flow_steps: int) -> DPCPPORunnerCfg:

@@ -254,7 +254,8 @@ class MultiGoalEnv(VecEnv):
         Returns:
             The observations after the step (those of the new episode where one ended), the rewards, the done flags
             (1 where an episode ended) and the extras. Shape of the rewards and of the flags is [num_envs]. The extras
-            are "time_outs", which is True where an episode ended without reaching a goal, and "log".
+            are "time_outs", which is True where an episode ended without reaching a goal, "final_obs", the positions
+            after the step from before a new episode began, and "log".
         """
         positions, rewards, reached, nearest = transition(self._positions, actions.detach(), self._goals)
         lengths = self.episode_length_buf + 1
@@ -279,7 +280,8 @@ class MultiGoalEnv(VecEnv):
         log |= {f"/multi_goal/share_{name}": share for name, share in zip(GOAL_NAMES, shares, strict=True)}
         log["/multi_goal/share_entropy"] = share_entropy(shares)
 
-        extras = {"time_outs": time_outs, "log": log}
+        final = TensorDict({"policy": positions}, batch_size=[self.num_envs], device=self.device)
+        extras = {"time_outs": time_outs, "final_obs": final, "log": log}
         return self.get_observations(), rewards, dones.long(), extras
 
     def state_dict(self) -> dict[str, torch.Tensor]:

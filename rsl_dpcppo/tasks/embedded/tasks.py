@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg
-from rsl_dpcppo.algorithms.registry import peers
+from rsl_dpcppo.algorithms.registry import ALGORITHMS, off_policy, peers
 from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPOAlgorithmCfg, PPORunnerCfg, RunnerCfg
 from rsl_dpcppo.importing import deferred
 from rsl_dpcppo.tasks.agents import hold_modes, make_agents, to_peer
@@ -70,10 +71,15 @@ def multi_goal_ppo() -> PPORunnerCfg:
 def multi_goal_peer(name: str) -> RunnerCfg:
     """Return another algorithm on the batches of :func:`multi_goal_dpcppo`, with its paper's settings.
 
+    One that learns from a replay buffer has fewer environments, since it needs fewer samples and more gradient steps.
+
     Args:
         name: Name of the algorithm.
     """
-    cfg = to_peer(multi_goal_dpcppo(), name)
+    task = multi_goal_dpcppo()
+    if not ALGORITHMS[name].is_on_policy:
+        task.num_envs = 64
+    cfg = to_peer(task, name)
     cfg.experiment_name = f"multi_goal_{name}"
     return cfg
 
@@ -91,6 +97,19 @@ def two_modes_dpcppo() -> DPCPPORunnerCfg:
     )
 
 
+def two_modes_off_policy(name: str) -> RunnerCfg:
+    """Return an algorithm that learns from a replay buffer, with a box of actions that the modes lie well inside.
+
+    Args:
+        name: Name of the algorithm.
+    """
+    cfg: Any = to_peer(dataclasses.replace(two_modes_dpcppo(), num_envs=128), name)
+    cfg.experiment_name, cfg.actor.action_scale = f"two_modes_{name}", 2.0
+    # So short a run has few gradient steps, which the averages look back over.
+    cfg.algorithm.policy_delay, cfg.algorithm.updates_per_step = 1, 2.0
+    return cfg
+
+
 def two_modes_dpcppo_modes() -> DPCPPORunnerCfg:
     """Return the same with what holds the modes, and a kernel that does not reach from one to the other."""
     cfg = hold_modes(two_modes_dpcppo())
@@ -104,7 +123,8 @@ def two_modes() -> Task:
     return Task(
         name="TwoModes-v0",
         agents=make_agents("two_modes", two_modes_dpcppo)
-        | {"dpcppo": two_modes_dpcppo, "dpcppo_modes": two_modes_dpcppo_modes},
+        | {"dpcppo": two_modes_dpcppo, "dpcppo_modes": two_modes_dpcppo_modes}
+        | {name: partial(two_modes_off_policy, name) for name in off_policy()},
         env_cfg=deferred(_TWO_MODES, "TwoModesCfg"),
         make_env=lambda cfg, num_envs, device, seed: deferred(_TWO_MODES, "TwoModesEnv")(cfg, num_envs, device),
         report=deferred(_TWO_MODES, "report"),

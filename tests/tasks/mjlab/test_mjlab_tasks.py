@@ -19,7 +19,7 @@ pytest.importorskip("mjlab")
 from mjlab.rl import RslRlBaseRunnerCfg, RslRlModelCfg, RslRlOnPolicyRunnerCfg, RslRlPpoAlgorithmCfg
 from mjlab.tasks import registry
 
-from rsl_dpcppo.algorithms.registry import ALGORITHMS, peers
+from rsl_dpcppo.algorithms.registry import ALGORITHMS, off_policy, on_policy_peers
 from rsl_dpcppo.bridge.train_cfg import class_names
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.tasks.mjlab import entry_point, tasks
@@ -152,7 +152,7 @@ def test_folds_are_rare_in_the_place_of_dpcppos() -> None:
     assert cfg.algorithm.entropy_coef == dpcppo.algorithm.entropy_coef
 
 
-@pytest.mark.parametrize("name", [name for name in peers() if not ALGORITHMS[name].takes_every_encoder])
+@pytest.mark.parametrize("name", [name for name in on_policy_peers() if not ALGORITHMS[name].takes_every_encoder])
 def test_peers_take_what_belongs_to_the_task(name: str) -> None:
     stock = registry.load_rl_cfg("Mjlab-Velocity-Flat-Unitree-Go1")
     cfg = registry.load_rl_cfg(f"Mjlab-Velocity-Flat-Unitree-Go1-{name.upper()}")
@@ -166,6 +166,17 @@ def test_peers_take_what_belongs_to_the_task(name: str) -> None:
     for field_name, value in vars(paper.algorithm).items():
         expected = getattr(stock.algorithm, field_name, value) if field_name in paper.task_fields else value
         assert getattr(cfg.algorithm, field_name) == expected, field_name
+
+
+@pytest.mark.parametrize("name", off_policy())
+def test_off_policy_agents_have_the_settings_for_many_environments(name: str) -> None:
+    stock = registry.load_rl_cfg("Mjlab-Velocity-Flat-Unitree-Go1")
+    cfg = registry.load_rl_cfg(f"Mjlab-Velocity-Flat-Unitree-Go1-{name.upper()}")
+    ours = ALGORITHMS[name].runner_cfg().sized(4096)
+    assert (cfg.algorithm.class_name, cfg.actor.class_name) == class_names(name)
+    assert (cfg.algorithm.gamma, cfg.critic) == (stock.algorithm.gamma, stock.critic)
+    assert (cfg.algorithm.batch_size, cfg.actor.hidden_dims) == (8192, ours.actor.hidden_dims)
+    assert (cfg.actor.obs_normalization, cfg.actor.distribution_cfg) == (True, None)
 
 
 def test_registering_again_changes_nothing(scratch_registry: None) -> None:
