@@ -12,6 +12,7 @@ from typing import Any
 
 from isaaclab_tasks_cfg import HOST_KEY, agent_names, register
 from isaaclab_tasks_cfg.supported import INSTALL
+from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.config.paper import ISAAC_TASKS, base_id, find_paper_task
 from rsl_dpcppo.errors import ConfigError, LaunchError
 
@@ -67,9 +68,12 @@ def _remarks(task_id: str, agents: dict[str, Any]) -> str:
     task = find_paper_task(task_id)
     if task:
         remarks.append(f"paper's Table {task.dpcppo.table}")
-    refused = [name for name, reason in reasons.items() if reason]
-    if refused:
-        remarks.append(f"no {', '.join(refused)}: {reasons[refused[0]]}")
+    alike: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        if reason:  # which may name the agent, and is else the same for several
+            title = ALGORITHMS[name].title if name in ALGORITHMS else name
+            alike.setdefault(reason.replace(title, "").replace(name, ""), []).append(name)
+    remarks += [f"no {', '.join(names)}: {reasons[names[0]]}" for names in alike.values()]
     return "; ".join(remarks)
 
 

@@ -4,7 +4,7 @@
 """Two processes train as one: equal weights on both ranks, and those of one process with the joined batch.
 
 RSL-RL's runner asks for CUDA and NCCL; here its algorithm runs on two CPU processes with gloo.
-tests/cli/test_distributed.py has the whole command.
+tests/cli/test_torchrun.py has the whole command.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def test_a_disk_that_fails_under_tensorboard_is_one_line(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(threading, "excepthook", shown.append)
-    monkeypatch.setattr(dispatch, "import_module", lambda name: SimpleNamespace(train=log))
+    monkeypatch.setattr(dispatch, "import_module", lambda name: SimpleNamespace(train=log, PARSERS={}))
     monkeypatch.setattr(sys, "argv", ["train.py"])
     assert main.run("train") == 1
     assert capsys.readouterr().err == "Error: [Errno 28] No space left on device\n"

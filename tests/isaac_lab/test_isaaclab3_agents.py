@@ -230,8 +230,10 @@ def test_a_model_that_is_not_known_is_named(isaaclab_tasks_cfg: Any) -> None:
 
 def test_the_list_says_why_agents_are_missing(isaaclab_tasks_cfg: Any) -> None:
     remarks = importlib.import_module("isaaclab_tasks_cfg.listing")._remarks
-    assert remarks("My-Task", gymnasium.spec("My-Task").kwargs).endswith(", fpopp, dppo")
-    reason = "no genpo, genpopp, policyflow, fpo, fpopp, dppo: actor.class_name is 'CNNModel'; genpo knows"
+    assert remarks("My-Task", gymnasium.spec("My-Task").kwargs).endswith(", fpopp, dppo, sac, dpmd, sdac")
+    reason = (
+        "no genpo, genpopp, policyflow, fpo, fpopp, dppo, sac, dpmd, sdac: actor.class_name is 'CNNModel'; genpo knows"
+    )
     assert reason in remarks("My-Camera", gymnasium.spec("My-Camera").kwargs)
     broken = {**gymnasium.spec("My-Task").kwargs, "dpcppo": lambda: {}["networks"]}
     assert remarks("My-Task", broken).endswith("; no dpcppo: KeyError('networks')")
