@@ -226,4 +226,4 @@ def test_run_that_diverges_is_named_and_the_others_compared(tmp_path: Path, monk
     table = (tmp_path / "logs/rsl_rl/compare/table.md").read_text()
     assert "| MultiGoal-v0 | ppo |" in table
     assert "| dpcppo |" not in table
-    assert "because a loss became infinite: dpcppo on MultiGoal-v0, seed 1." in table
+    assert "because a loss became infinite: MultiGoal-v0, dpcppo, seed 1." in table
