@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Compare agents over tasks, seeds and values of fields: run what is missing, then write a table and learning curves."""
+"""Compare agents over tasks, seeds and values of fields: run what is missing, then write table and learning curves."""
 
 from __future__ import annotations
 
