@@ -9,7 +9,6 @@ import math
 from pathlib import Path
 
 import pytest
-import torch
 
 from rsl_dpcppo.cli.compare import compare
 from rsl_dpcppo.cli.compare.command import parse_compare
@@ -34,25 +33,24 @@ def test_the_studies_are_the_papers() -> None:
 
 @pytest.mark.parametrize(("name", "num_variants"), {**FIGURES, **TABLES}.items())
 def test_small_study_starts(name: str, num_variants: int) -> None:
-    """Every variant does an iteration on the study's first task, and logs what the study draws."""
+    """Each of its agents does an iteration on the study's first task, and logs what the study draws."""
     args, variants = parse_compare([f"--study={name}", *TINY])
     assert (args.name, len(variants)) == (f"{name}_small", num_variants)
     module = {"Env": "envpool", "Gym": "mujoco"}.get(args.task[0][:3])
     if module:
         pytest.importorskip(module)
     assert len(make_runs(args.task, variants, args.name, 1, args.num_envs, args.iterations)) >= num_variants
-    for run in make_runs(args.task[:1], variants, args.name, 1, args.num_envs, args.iterations):
+    runs = make_runs(args.task[:1], variants, args.name, 1, args.num_envs, args.iterations)
+    for run in {run.variant.agent: run for run in runs}.values():
         task = find_task(run.task)
         env_cfg = override(task.env_cfg(), [text for text in run.variant.overrides if text.startswith("env.")], "env")
         runner = build(run.cfg, make_env(task, env_cfg, run.cfg, "cpu"), "cpu", run=None)
         reports: list[dict[str, float]] = []
         update = runner.alg.update
-        runner.alg.update = lambda reports=reports, update=update: reports.append(update()) or reports[-1]
+        runner.alg.update = lambda: reports.append(update()) or reports[-1]  # noqa: B023
         runner.learn(run.cfg.max_iterations)
         runner.env.close()
-        assert all(torch.isfinite(p).all() for p in runner.alg.learner.host.networks()[0].parameters()) if hasattr(
-            runner.alg, "learner"
-        ) else True
+        assert math.isfinite(reports[0]["surrogate"])
         assert all(math.isfinite(reports[0][metric]) for metric in args.metrics)
 
 

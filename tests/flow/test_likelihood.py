@@ -110,7 +110,9 @@ def test_many_actions_are_estimated_and_few_are_not(monkeypatch: pytest.MonkeyPa
     assert exact.item() == pytest.approx(expected, abs=0.3)
     assert entropy.item() == pytest.approx(expected, abs=0.4)
     counted: list[int] = []
-    monkeypatch.setattr("rsl_dpcppo.flow.likelihood.divergence", lambda *x: counted.append(len(x[-1])) or torch.zeros(1))
+    monkeypatch.setattr(
+        "rsl_dpcppo.flow.likelihood.divergence", lambda *x: counted.append(len(x[-1])) or torch.zeros(1)
+    )
     for num_actions in (8, 9):
         sample_with_log_prob(affine_flow(num_actions, 1)[0], torch.randn(2, num_actions), torch.zeros(2, num_actions))
     assert counted == [8, 8, 4, 4]

@@ -79,12 +79,12 @@ class Children:
                 with self._lock:
                     self._running.discard(process)
 
-    def stop(self, number: int) -> None:
-        """Send a signal to all, and start no more."""
+    def stop(self) -> None:
+        """Tell all to end, and start no more. A training ends its iteration first, unless it is told a second time."""
         with self._lock:
             self.are_stopping = True
             for process in self._running:
-                process.send_signal(number)
+                process.terminate()
 
 
 def run_all(jobs: Sequence[Job], num_at_a_time: int, console: Console) -> None:
@@ -125,12 +125,11 @@ def run_all(jobs: Sequence[Job], num_at_a_time: int, console: Console) -> None:
                 if future.done():
                     future.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            children.stop(signal.SIGTERM)
+            children.stop()
             try:
-                wait(futures)
+                pool.shutdown(cancel_futures=True)
             except BaseException:
-                children.stop(signal.SIGKILL)
+                children.stop()
                 raise
             raise
 
