@@ -3,9 +3,9 @@
 
 """The density of a flow policy, by the divergence of its velocity field, and the entropy of a mixture of kernels.
 
-The flow's density changes along its paths as d log pi / dt = -div u (Chen et al. 2018, arXiv 1806.07366, theorem 1), and
-so log pi(a | s) = log N(a_n; 0, I) - int_0^1 div u dt. The divergence is exact for few actions; for more of them it is
-Hutchinson's estimate (Grathwohl et al. 2019, arXiv 1810.01367).
+The flow's density changes along its paths as d log pi / dt = -div u (Chen et al. 2018, arXiv 1806.07366, theorem 1),
+and so log pi(a | s) = log N(a_n; 0, I) - int_0^1 div u dt. The divergence is exact for few actions; for more of them it
+is Hutchinson's estimate (Grathwohl et al. 2019, arXiv 1810.01367).
 """
 
 from __future__ import annotations

@@ -249,7 +249,7 @@ def test_fields_are_varied_in_every_combination_or_in_pairs() -> None:
         "score_coef=0 hidden_dims=[8,8]",
         "score_coef=preset hidden_dims=[16]",
     ]
-    with pytest.raises(ConfigError, match="algorithm.score_coef has 2, agent.algorithm.gamma has 1"):
+    with pytest.raises(ConfigError, match=r"algorithm\.score_coef has 2, agent\.algorithm\.gamma has 1"):
         parse_compare(["--paired", varied[0].replace("dpcppo", "agent"), "--vary=agent.algorithm.gamma=0.9"])
     both = ["--vary=agent.actor.hidden_dims=[8]", "--vary=agent.critic.hidden_dims=[9]"]
     assert parse_compare(both)[1][0].label == "dpcppo actor.hidden_dims=[8] critic.hidden_dims=[9]"
