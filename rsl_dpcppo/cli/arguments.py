@@ -9,14 +9,14 @@ Imports no torch, which takes seconds: a wrong name of a task, an agent or a fla
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from rsl_dpcppo.algorithms.dpcppo.config import INFERENCE_POLICIES
 from rsl_dpcppo.algorithms.registry import ALGORITHMS
 from rsl_dpcppo.cli.run_cfg import agent_of
-from rsl_dpcppo.config import RunnerCfg, check_name
+from rsl_dpcppo.config import RunnerCfg
 from rsl_dpcppo.config.ppo import LOGGERS
 from rsl_dpcppo.errors import ConfigError, did_you_mean
 from rsl_dpcppo.tasks.registry import LAUNCH_THEMSELVES, find_task
@@ -113,40 +113,6 @@ def parse_export(arguments: list[str]) -> Parsed:
     )
     return parse(parser, arguments)
 
-
-def parse_compare(arguments: list[str]) -> Parsed:
-    """Read the command line of compare.
-
-    Raises:
-        ConfigError: If it names what does not exist.
-    """
-    parser = make_parser(
-        "Compare agents: run what is missing, then write a table and learning curves. agent.x=y overrides a field of "
-        "every agent, dpcppo.x=y one of that agent alone."
-    )
-    parser.add_argument("--agents", default="ppo,dpcppo", help="names, separated by commas (default: %(default)s)")
-    parser.add_argument("--seeds", type=positive, default=3, help="number of seeds, from 1 (default: %(default)s)")
-    parser.add_argument("--iterations", type=positive, help="iterations of each run (default: the agent's)")
-    parser.add_argument("--num_envs", type=positive, help="number of environments (default: the agent's)")
-    parser.add_argument(
-        "--name", default="compare", help="folder of the comparison's runs, below logs/rsl_rl (default: %(default)s)"
-    )
-    agents = parser.parse_known_args(arguments)[0].agents.split(",")
-    parsed = parse(parser, arguments, ("agent", "env", *agents))
-    check_name("--name", parsed.args.name)
-    for task in parsed.args.task.split(","):
-        for agent in agents:
-            find_task(task).make_agent(agent)
-    return parsed
-
-
-PARSERS: dict[str, Callable[[list[str]], Parsed]] = {
-    "train": parse_train,
-    "play": parse_play,
-    "export": parse_export,
-    "compare": parse_compare,
-}
-"""What reads the command line of a command."""
 
 _CONFIG_HELP = "YAML file with the agent's fields, all or some, such as params/agent.yaml of a run"
 

@@ -84,7 +84,7 @@ def dispatch(command: str = "") -> int:
                 if launcher.launches(arguments):
                     launcher.run(command, arguments)
                     return 0
-        parsers = import_module("rsl_dpcppo.cli.arguments").PARSERS
+        parsers = import_module("rsl_dpcppo.cli.parsers").PARSERS
         if command in parsers:  # a wrong name ends here, before seconds are spent on importing torch
             parsers[command](arguments)
         name = command.replace("-", "_")

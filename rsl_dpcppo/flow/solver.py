@@ -49,10 +49,23 @@ class FlowSolver(nn.Module):
         times = torch.arange(self.num_steps, dtype=noise.dtype, device=noise.device) * step_size
         action = noise
         for step in range(self.num_steps):
-            time = times[step]
-            slope = self.velocity(action, time, embedding)
-            if self.solver == "midpoint":
-                half_way = torch.add(action, slope, alpha=0.5 * step_size)
-                slope = self.velocity(half_way, time + 0.5 * step_size, embedding)
-            action = torch.add(action, slope, alpha=step_size)
+            action = self.step(action, times[step], step_size, embedding)
         return action
+
+    def step(self, action: Tensor, time: Tensor, step_size: float, embedding: Tensor) -> Tensor:
+        """Make one step of the solver.
+
+        Args:
+            action: a_t. Shape: [batch, num_actions].
+            time: t. Shape: [].
+            step_size: How far t goes on; negative to go back toward the noise.
+            embedding: What the field's ``embed`` returned for s. Shape: [batch, hidden_dims[0]].
+
+        Returns:
+            a at t + step_size. Shape: [batch, num_actions].
+        """
+        slope = self.velocity(action, time, embedding)
+        if self.solver == "midpoint":
+            half_way = torch.add(action, slope, alpha=0.5 * step_size)
+            slope = self.velocity(half_way, time + 0.5 * step_size, embedding)
+        return torch.add(action, slope, alpha=step_size)

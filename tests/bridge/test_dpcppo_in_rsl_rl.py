@@ -91,6 +91,24 @@ def test_stock_logger_gets_every_metric(tmp_path: Path) -> None:
     assert horizon == pytest.approx(1.0 / ((1.0 - 0.9) * 2 * 4))
 
 
+def test_entropies_are_logged_on_request_and_change_nothing() -> None:
+    """The policy's entropy is above the kernel's, its bound (14), and the run is the one that is not logged."""
+    runners, reports = [], []
+    for log_entropy in (False, True):
+        torch.manual_seed(0)
+        runners.append(make_runner(MultiGoalEnv(32), agent_dict(small_agent(log_entropy=log_entropy))))
+        reports.append(record_updates(runners[-1]))
+        runners[-1].learn(2)
+    torch.testing.assert_close(*(flat_parameters(runner.alg.model) for runner in runners), rtol=0.0, atol=0.0)
+    names = {"entropy_flow", "entropy_policy", "entropy_policy_upper"}
+    assert not names & reports[0][-1].keys()
+    logged = reports[1][-1]
+    kernel = torch.distributions.Normal(0.0, runners[1].alg.learner.host.kernel_std()).entropy().sum().item()
+    assert kernel < logged["entropy_policy"] <= logged["entropy_policy_upper"] + 0.05
+    # Two fits with a slow average leave the flow near where it began: N(0, I), moved by a small network.
+    assert logged["entropy_flow"] == pytest.approx(2.84, abs=0.7)
+
+
 def test_base_action_of_the_rollout_is_what_the_update_sees() -> None:
     """Log-probabilities of the stored (s, a0, a) under unchanged weights equal those of the rollout."""
     runner = make_runner(MultiGoalEnv(16), agent_dict())

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rsl_dpcppo.cli.arguments import PARSERS, parse_train
 from rsl_dpcppo.cli.fields import describe, docstrings
+from rsl_dpcppo.cli.parsers import PARSERS, parse_train
 from rsl_dpcppo.cli.run_cfg import load_config, save_agent
 from rsl_dpcppo.cli.train import train
 from rsl_dpcppo.config import PPORunnerCfg

@@ -9,7 +9,9 @@ import csv
 import itertools
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,10 @@ from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
 from rsl_dpcppo.cli.compare import command, compare
+from rsl_dpcppo.cli.compare.command import read
 from rsl_dpcppo.cli.compare.curves import draw, write_csv
+from rsl_dpcppo.cli.compare.jobs import Job
+from rsl_dpcppo.cli.compare.plan import make_runs
 from rsl_dpcppo.cli.compare.results import (
     Curve,
     Evaluation,
@@ -27,7 +32,8 @@ from rsl_dpcppo.cli.compare.results import (
     read_result,
 )
 from rsl_dpcppo.cli.compare.table import format_table
-from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.cli.train import train
+from rsl_dpcppo.errors import ConfigError, StoppedError
 
 SMALL = ["--num_envs=16", "--seeds=1", "agent.num_steps_per_env=8", "agent.save_interval=1"]
 
@@ -203,11 +209,85 @@ def test_wrong_names_stop_before_anything_runs(tmp_path: Path, monkeypatch: pyte
         "--name=/out",
         "--name=..",
         "--name=a/b",
+        "--vary=agent.algorithm.score_coef",
+        "--vary=agent.algorithm.score_coef=0,,1",
+        "--vary=score_coef=0,1",
+        "--vary=dpcpo.algorithm.score_coef=0,1",
+        "--vary=agent.algorithm.scor_coef=0,1",
+        "--vary=agent.algorithm.score_coef=0,-1",
+        "--vary=agent.algorithm.score_coef=0,high",
+        "--vary=agent.algorithm.score_coef=0.1,0.10",
+        "--vary=agent.seed=1,2",
+        "--vary=env.start=1,2",
+        "--study=entropi",
     )
     for argument in wrong:
         with pytest.raises(ConfigError):
             compare([argument])
     assert not (tmp_path / "logs").exists()
+
+
+def test_fields_are_varied_in_every_combination_or_in_pairs() -> None:
+    varied = ["--vary=dpcppo.algorithm.score_coef=0,preset", "--vary=agent.actor.hidden_dims=[8,8],[16]"]
+    _, variants = read(["--agents=ppo,dpcppo", *varied, "agent.num_steps_per_env=8"])
+    assert [variant.label for variant in variants] == [
+        "ppo hidden_dims=[8,8]",
+        "ppo hidden_dims=[16]",
+        "dpcppo score_coef=0 hidden_dims=[8,8]",
+        "dpcppo score_coef=0 hidden_dims=[16]",
+        "dpcppo score_coef=preset hidden_dims=[8,8]",
+        "dpcppo score_coef=preset hidden_dims=[16]",
+    ]
+    runs = make_runs(["MultiGoal-v0"], variants, "x", num_seeds=2, num_envs=4, iterations=3)
+    assert len({run.title for run in runs}) == len({(run.cfg.experiment_name, run.cfg.seed) for run in runs}) == 12
+    cfg: Any = runs[4].cfg
+    assert (cfg.algorithm.score_coef, cfg.actor.hidden_dims, cfg.num_steps_per_env) == (0.1, [8, 8], 8)
+    assert cfg.experiment_name == "x/MultiGoal-v0/dpcppo/score_coef=preset hidden_dims=[8,8]"
+
+    _, pairs = read(["--agents=dpcppo", "--paired", *varied])
+    assert [variant.choice for variant in pairs] == [
+        "score_coef=0 hidden_dims=[8,8]",
+        "score_coef=preset hidden_dims=[16]",
+    ]
+    with pytest.raises(ConfigError, match=r"algorithm\.score_coef has 2, agent\.algorithm\.gamma has 1"):
+        read(["--paired", varied[0].replace("dpcppo", "agent"), "--vary=agent.algorithm.gamma=0.9"])
+    both = ["--vary=agent.actor.hidden_dims=[8]", "--vary=agent.critic.hidden_dims=[9]"]
+    assert read(both)[1][0].label == "dpcppo actor.hidden_dims=[8] critic.hidden_dims=[9]"
+
+
+def train_in_process(jobs: Sequence[Job], *_: Any) -> None:
+    """Do what ``run_all`` does, in a second instead of ten."""
+    for job in jobs:
+        train(job.command()[len(command.TRAIN) :])
+        job.status, job.state = 0, "finished"
+
+
+def test_values_have_rows_and_curves_and_what_was_stopped_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ["--task=TwoModes-v0", "--num_envs=16", "--seeds=1", "--iterations=1", "--metrics=flow_gap"]
+    arguments = [*small, "--vary=agent.algorithm.flow_steps=1,2", "--vary=env.width=0.25"]
+
+    def stopped(jobs: Sequence[Job], *_: Any) -> None:
+        train_in_process(jobs[:1])
+        raise StoppedError(15, "stopped")
+
+    monkeypatch.setattr(command, "run_all", stopped)
+    with pytest.raises(StoppedError):
+        compare(arguments)
+    monkeypatch.setattr(command, "run_all", train_in_process)
+    capsys.readouterr()
+    compare(arguments)
+    begun = [line for line in capsys.readouterr().out.splitlines() if "from iteration" in line]
+    assert begun == ["[INFO] TwoModes-v0, dpcppo flow_steps=2 width=0.25, seed 1: from iteration 0 to 1"]
+    folder = tmp_path / "logs/rsl_rl/compare"
+    labels = ["dpcppo flow_steps=1 width=0.25", "dpcppo flow_steps=2 width=0.25"]
+    assert list(dict.fromkeys(row["agent"] for row in cells((folder / "table.md").read_text()))) == labels
+    rows = list(csv.DictReader((folder / "curves.csv").open()))
+    assert [row["agent"] for row in rows] == labels
+    assert all(np.isfinite(float(row["flow_gap"])) for row in rows)
+    assert (folder / "curves_flow_gap.png").is_file()
 
 
 def test_failed_run_names_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,4 +306,4 @@ def test_run_that_diverges_is_named_and_the_others_compared(tmp_path: Path, monk
     table = (tmp_path / "logs/rsl_rl/compare/table.md").read_text()
     assert "| MultiGoal-v0 | ppo |" in table
     assert "| dpcppo |" not in table
-    assert "because a loss became infinite: dpcppo on MultiGoal-v0, seed 1." in table
+    assert "because a loss became infinite: MultiGoal-v0, dpcppo, seed 1." in table

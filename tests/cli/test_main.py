@@ -95,8 +95,9 @@ def test_a_disk_that_fails_under_tensorboard_is_one_line(
     shown: list[threading.ExceptHookArgs] = []
 
     def log(arguments: list[str]) -> None:
+        before = threading.enumerate()
         writer = SummaryWriter(str(tmp_path))
-        (thread,) = (each for each in threading.enumerate() if type(each).__name__ == "_AsyncWriterThread")
+        (thread,) = (each for each in threading.enumerate() if each not in before)
         monkeypatch.setattr(gfile.LocalFileSystem, "append", full)
         for i in range(2):
             writer.add_scalar("Loss/value", 1.0, i)

@@ -214,10 +214,11 @@ def test_list_tasks(tmp_path: Path) -> None:
     listed = {line.split()[0]: line for line in lines if line.startswith("  ")}
     assert sum(task.startswith("Isaac") for task in listed) > 150
     agents = "dpcppo, ppo_paper, dpcppo_fold, genpo, genpopp, policyflow, fpo, fpopp, dppo"
-    assert listed["Isaac-Ant-v0"].endswith(f"{agents}; paper's Table 6")
+    assert f"{agents}; paper's Table 6; no sac, dpmd, sdac: SAC learns from a replay buffer" in listed["Isaac-Ant-v0"]
     assert "dpcppo, dpcppo_symmetry, dpcppo_fold" in listed["Isaac-Cartpole-v0"]
     gear = listed["Isaac-Deploy-GearAssembly-UR10e-2F140-v0"]
-    assert ", dpcppo, dpcppo_fold; no genpo, genpopp, policyflow, fpo, fpopp, dppo: policy.class_name is" in gear
+    assert ", dpcppo, dpcppo_fold; no genpo, genpopp, policyflow, fpo, fpopp, dppo" in gear
+    assert ": policy.class_name is 'ActorCriticRecurrent'; genpo knows neither memory, nor images" in gear
     without = listed["Isaac-Lift-Cube-Franka-IK-Abs-v0"]
     assert without.endswith("no agent: it has no rsl_rl_cfg_entry_point that one could be derived from")
     assert not any(task.startswith("Gym-Isaac") for task in listed)

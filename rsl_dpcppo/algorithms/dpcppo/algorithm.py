@@ -17,14 +17,19 @@ from rsl_dpcppo.algorithms.dpcppo.kernel import KernelLearner
 from rsl_dpcppo.algorithms.dpcppo.model import KernelPolicy
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.flow.ema import ema_horizon
+from rsl_dpcppo.flow.likelihood import mixture_entropy_bounds, sample_with_log_prob
 from rsl_dpcppo.learning import objective
 from rsl_dpcppo.learning.batch import MiniBatch
 from rsl_dpcppo.learning.fit import FitReport, FlowFit
+from rsl_dpcppo.learning.gaussian import gaussian_log_prob
 from rsl_dpcppo.learning.host import Host
 from rsl_dpcppo.metrics import energy_distance
 
 GAP_STATES, GAP_SAMPLES = 64, 16
 """Size of the batch on which flow and improved policy are compared."""
+
+ENTROPY_STATES, ENTROPY_SAMPLES = 64, 64
+"""Size of the batch on which the policy's entropy is estimated."""
 
 
 class DPCPPOLearner(KernelLearner):
@@ -56,7 +61,8 @@ class DPCPPOLearner(KernelLearner):
 
     def fold_back(self, report: dict[str, Tensor], figures: dict[str, float]) -> None:
         """Fit the flow to the improved policy, and add to what is logged: losses on the device, and plain figures."""
-        fit, report["flow_gap"] = self.fit()
+        fit, measured = self.fit()
+        report |= measured
         report |= {"flow_matching_first": fit.first_loss, "flow_matching_last": fit.last_loss}
         steps = fit.num_epochs * self.cfg.flow_num_mini_batches
         figures["flow_fit_epochs"] = fit.num_epochs
@@ -102,12 +108,12 @@ class DPCPPOLearner(KernelLearner):
         """Return the weights of equation (16) too."""
         return {**super().weights(), "score": self.cfg.score_coef}
 
-    def fit(self) -> tuple[FitReport, Tensor]:
+    def fit(self) -> tuple[FitReport, dict[str, Tensor]]:
         """Fit the flow to the improved policy: equation (12) on a1 from the flow and the improved kernel.
 
         Returns:
-            The fit's report, and the gap that it leaves: the energy distance between improved policy and new flow at
-            some states of the rollout.
+            The fit's report, and what was measured at some states of the rollout: the gap that it leaves, which is the
+            energy distance between improved policy and new flow, and the entropies where they are asked for.
         """
         context, target, noise = self._fit_samples()
         states = context[:GAP_STATES].repeat_interleave(GAP_SAMPLES, dim=0)
@@ -117,7 +123,39 @@ class DPCPPOLearner(KernelLearner):
         with torch.no_grad():
             fitted = self.policy.sample(states)
         shape = (-1, GAP_SAMPLES, fitted.shape[-1])
-        return report, energy_distance(improved.view(shape), fitted.view(shape))
+        measured = {"flow_gap": energy_distance(improved.view(shape), fitted.view(shape))}
+        if self.cfg.log_entropy:
+            measured |= self.entropies(context[:ENTROPY_STATES])
+        return report, measured
+
+    @torch.no_grad()
+    def entropies(self, context: Tensor) -> dict[str, Tensor]:
+        """Estimate the entropy of the policy that acts next, in nats, averaged over states.
+
+        The kernel's own is the bound of equation (14). Random numbers are those that come next, and stay unused: a run
+        does not depend on what is logged.
+
+        Args:
+            context: s. Shape: [num_states, context_dim].
+
+        Returns:
+            ``entropy_flow`` of the base actions, by the flow's divergence; ``entropy_policy`` of the actions, a lower
+            bound, and ``entropy_policy_upper``, by base actions of the same state. Shape of each: [].
+        """
+        states, head = context.repeat_interleave(ENTROPY_SAMPLES, dim=0), self.policy.head
+        devices = [states.device] if states.is_cuda else []
+        with torch.random.fork_rng(devices):
+            base_action, flow_log_prob = sample_with_log_prob(head.flow, self.policy.draw_noise(states), states)
+            mean, std = head.kernel_mean(base_action, states), self.host.kernel_std()
+            action = mean + std * torch.randn_like(mean)
+        action, mean = (x.view(len(context), ENTROPY_SAMPLES, -1) for x in (action, mean))
+        log_probs = gaussian_log_prob(action.unsqueeze(2), mean.unsqueeze(1), std)  # of action i around base action j
+        lower, upper = mixture_entropy_bounds(log_probs)
+        return {
+            "entropy_flow": -flow_log_prob.mean(),
+            "entropy_policy": lower.mean(),
+            "entropy_policy_upper": upper.mean(),
+        }
 
     @torch.no_grad()
     def _fit_samples(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -145,6 +145,10 @@ class DPCPPOFields(FlowFitFields):
     """End the fit once an epoch's loss is not below (1 - tolerance) times the best so far; 0.0 does every epoch.
     Costs one host-device synchronisation an epoch."""
 
+    log_entropy: bool = False
+    """Whether the entropy of the policy, and of its flow alone, is logged beside the kernel's, which the bonus raises
+    (Figure 10). Costs some hundred evaluations of the flow's network an iteration; changes nothing else."""
+
     def __post_init__(self) -> None:
         """Check types and ranges.
 
@@ -155,6 +159,7 @@ class DPCPPOFields(FlowFitFields):
         check_float("score_coef", self.score_coef, minimum=0.0)
         check_float("flow_ema_decay", self.flow_ema_decay, minimum=0.0, below=1.0)
         check_bool("base_action_baseline", self.base_action_baseline)
+        check_bool("log_entropy", self.log_entropy)
         check_choice("flow_target", self.flow_target, FLOW_TARGETS)
         check_choice("flow_noise", self.flow_noise, FLOW_NOISES)
         if self.flow_noise == "kept" and self.flow_target == "stored":

@@ -1,29 +1,29 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Compare agents over tasks and seeds: run what is missing, then write a table and learning curves."""
+"""Compare agents over tasks, seeds and values of fields: run what is missing, then write table and learning curves."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import re
-import signal
-import subprocess
 import sys
 from pathlib import Path
-from typing import TextIO
 
-from rsl_dpcppo.bridge.stopping import SIGNALS
-from rsl_dpcppo.cli.arguments import parse_compare
+from rich.console import Console
+
+from rsl_dpcppo.cli.compare.arguments import parse_compare
 from rsl_dpcppo.cli.compare.curves import draw, write_csv
+from rsl_dpcppo.cli.compare.isaaclab import is_of_isaaclab, isaaclab_commands
+from rsl_dpcppo.cli.compare.jobs import FAILED, Job, run_all
+from rsl_dpcppo.cli.compare.plan import Run, Variant, agent_variants, make_runs
 from rsl_dpcppo.cli.compare.results import Result, read_result
 from rsl_dpcppo.cli.compare.table import format_table
 from rsl_dpcppo.cli.dispatch import DIVERGED
-from rsl_dpcppo.cli.run_cfg import LOG_ROOT, load_agent, override
+from rsl_dpcppo.cli.run_cfg import LOG_ROOT, load_agent
 from rsl_dpcppo.config import RunnerCfg
-from rsl_dpcppo.errors import ConfigError, StoppedError
-from rsl_dpcppo.tasks.registry import find_task
+from rsl_dpcppo.errors import ConfigError
 
 TRAIN = (sys.executable, "-m", "rsl_dpcppo.cli", "train")
 """The command that trains one run."""
@@ -31,98 +31,133 @@ TRAIN = (sys.executable, "-m", "rsl_dpcppo.cli", "train")
 FREE = ("run_name", "max_iterations", "experiment_name")
 """Fields in which a run may differ from what is asked for now."""
 
+OUTCOMES = {0: "finished", DIVERGED: "diverged"}
+"""What exit statuses of a training mean; any other is a failure."""
+
 
 def compare(arguments: list[str]) -> None:
-    """Train every agent on every task with every seed, one after the other, and show how they compare.
+    """Train every agent with every choice of the varied fields, on every task, with every seed, and compare them.
 
     A run that is finished is not made again, and one that was cut off is continued.
 
     Args:
         arguments: Command line.
     """
-    args, overrides = parse_compare(arguments)
-    agents = args.agents.split(",")
-    tasks = args.task.split(",")
-    own = {name: [f"agent{text.removeprefix(name)}" for text in overrides[name]] for name in agents}
-    changes = {agent: [*overrides["agent"], *own[agent]] for agent in agents}
+    args, variants = read(arguments)
+    tasks = [task for task in args.task if not is_of_isaaclab(task)]
+    runs = make_runs(tasks, variants, args.name, args.seeds, args.num_envs, args.iterations)
+    if len(tasks) < len(args.task):
+        print("Isaac Lab trains its tasks itself, and its logs stay with it. These are the commands:")
+        print(*isaaclab_commands(set(args.task) - set(tasks), variants, args), sep="\n")
+    if runs:
+        _finish(args, runs, Console())
 
-    wanted = {(task, agent): _agent_cfg(args, task, agent, changes[agent]) for task in tasks for agent in agents}
-    results, diverged = [], []
-    for seed in range(1, args.seeds + 1):
-        for (task, agent), cfg in wanted.items():
-            cfg = dataclasses.replace(cfg, seed=seed, run_name=f"seed{seed}")
-            cfg.experiment_name = f"{args.name}/{task}/{agent}".replace(":", "-")
-            if _finish(cfg, task, agent, args.device, [*changes[agent], *overrides["env"]]):
-                results.append(_read(cfg, task, agent))
-            else:
-                diverged.append(f"{agent} on {task}, seed {seed}")
-    if not results:
-        raise ConfigError(f"No run finished: {'; '.join(diverged)}. The ends of their logs say why.")
-    folder = LOG_ROOT / args.name
-    results.sort(key=lambda run: (tasks.index(run.task), agents.index(run.agent)))
-    table = format_table(results, reference=agents[0])
+
+def read(arguments: list[str]) -> tuple[argparse.Namespace, list[Variant]]:
+    """Return the flags of a command line, and the variants of the agents.
+
+    Raises:
+        ConfigError: If something is unknown, or does not fit together.
+    """
+    args, overrides = parse_compare(arguments)
+    return args, agent_variants(args.agents, overrides, args.vary, args.paired)
+
+
+def _finish(args: argparse.Namespace, runs: list[Run], console: Console) -> None:
+    """Train what is missing, and show what there is then.
+
+    Raises:
+        ConfigError: If a run cannot be continued, before any begins; or if one failed, once the others have ended.
+    """
+    jobs = {run.title: _job(run, args.device, console) for run in runs if not _is_finished(run.cfg)}
+    if jobs:
+        run_all(list(jobs.values()), args.jobs, console)
+    statuses = {run.title: jobs[run.title].status if run.title in jobs else 0 for run in runs}
+    if finished := [run for run in runs if statuses[run.title] == 0]:
+        diverged = [title for title, status in statuses.items() if status == DIVERGED]
+        _show(args, finished, diverged)
+    if failed := [str(job.log) for job in jobs.values() if job.state == FAILED]:
+        raise ConfigError(f"{len(failed)} of {len(runs)} runs failed; the ends of their logs say why: {_some(failed)}.")
+    if not finished:
+        raise ConfigError(f"No run finished: {_some(list(statuses))}. The ends of their logs say why.")
+
+
+def _show(args: argparse.Namespace, finished: list[Run], diverged: list[str]) -> None:
+    """Write the table, the curves and their pictures."""
+    labels = list(dict.fromkeys(run.variant.label for run in finished))
+    results = [_read(run, args.metrics) for run in finished]
+    results.sort(key=lambda result: (args.task.index(result.task), labels.index(result.agent)))
+    table = format_table(results, reference=labels[0])
     if diverged:
         table += f"\nNot in the table, because a loss became infinite: {'; '.join(diverged)}.\n"
+    folder = LOG_ROOT / args.name
     (folder / "table.md").write_text(table, encoding="utf-8")
     write_csv(results, folder / "curves.csv")
     draw(results, folder / "curves.png")
-    print(f"\n{table}\n[INFO] Table, curves and picture: {folder.resolve()}")
+    for name in args.metrics:
+        draw(results, folder / f"curves_{name}.png", name)
+    print(f"\n{table}\n[INFO] Table, curves and pictures: {folder.resolve()}")
 
 
-def _agent_cfg(args: argparse.Namespace, task: str, agent: str, overrides: list[str]) -> RunnerCfg:
-    """Return an agent's configuration as asked for."""
-    cfg = find_task(task).make_agent(agent)
-    cfg.num_envs, cfg.max_iterations = args.num_envs or cfg.num_envs, args.iterations or cfg.max_iterations
-    return override(cfg, overrides)
+def _job(run: Run, device: str | None, console: Console) -> Job:
+    """Return what trains a run to its end, from wherever it is."""
+    cfg = run.cfg
+    log = LOG_ROOT / cfg.experiment_name / f"{cfg.run_name}.log"
+
+    def command() -> list[str]:
+        done = _num_done(_folders(cfg))
+        text = f"[INFO] {run.title}: from iteration {done} to {cfg.max_iterations}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        return _train_command(run, device, done)
+
+    return Job(run.title, command, log, OUTCOMES)
 
 
-def _finish(cfg: RunnerCfg, task: str, agent: str, device: str | None, overrides: list[str]) -> bool:
-    """Run, or continue, one run unless it is finished; return False if it diverged."""
+def _train_command(run: Run, device: str | None, done: int) -> list[str]:
+    """Return the command that takes a run to its end.
+
+    Args:
+        run: The run.
+        device: Where it runs; None leaves it to the run.
+        done: Iterations that it has already.
+    """
+    cfg = run.cfg
+    command = [
+        *TRAIN,
+        f"--task={run.task}",
+        f"--agent={run.variant.agent}",
+        *([f"--device={device}"] if device else []),
+    ]
+    command += [f"--seed={cfg.seed}", f"--num_envs={cfg.num_envs}", f"--run_name={cfg.run_name}"]
+    command += [f"--experiment_name={cfg.experiment_name}", *run.variant.overrides]
+    if done:
+        command += ["--resume", rf"--load_run=.*_{cfg.run_name}(_\d+)?$"]
+    return [*command, f"--max_iterations={max(1, cfg.max_iterations - done)}"]
+
+
+def _is_finished(cfg: RunnerCfg) -> bool:
+    """Return whether a run has its iterations and its evaluation.
+
+    Raises:
+        ConfigError: If it has more iterations than asked for, or other settings.
+    """
     folders = _folders(cfg)
     _check_same(cfg, folders)
-    done = max((int(path.stem[6:]) + 1 for folder in folders for path in folder.glob("model_*.pt")), default=0)
-    if done > cfg.max_iterations:
+    done = _num_done(folders)
+    # One that was killed while it was evaluated is taken up for one more iteration.
+    if done > cfg.max_iterations + 1:
         raise ConfigError(f"'{folders[-1]}' has {done} iterations already; ask for as many, or give another --name.")
-    if done == cfg.max_iterations and (folders[-1] / "evaluation.json").is_file():
-        return True
-    command = [*TRAIN, f"--task={task}", f"--agent={agent}", *([f"--device={device}"] if device else [])]
-    command += [f"--seed={cfg.seed}", f"--num_envs={cfg.num_envs}", f"--run_name={cfg.run_name}"]
-    command += [f"--experiment_name={cfg.experiment_name}", *overrides]
-    if done:
-        command += ["--resume", f"--load_run=.*_{cfg.run_name}$"]
-    command += [f"--max_iterations={max(1, cfg.max_iterations - done)}"]
-    print(f"[INFO] {task}, {agent}, seed {cfg.seed}: from iteration {done} to {cfg.max_iterations}", flush=True)
-    log = LOG_ROOT / cfg.experiment_name / f"{cfg.run_name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as file:
-        status = _run(command, file)
-    if status == DIVERGED:
-        print(f"[WARNING] The run diverged: {log}", flush=True)
-    elif status:
-        raise ConfigError(f"The run failed; the end of '{log}' says why.")
-    return status == 0
+    return done >= cfg.max_iterations and (folders[-1] / "evaluation.json").is_file()
 
 
-def _run(command: list[str], log: TextIO) -> int:
-    """Run a command to its end, and return its exit status. What ends this process ends it, after its iteration."""
-
-    def stop(number: int, _: object) -> None:
-        raise StoppedError(number, f"{signal.Signals(number).name}: stopped. The same command goes on from here.")
-
-    before = {each: signal.signal(each, stop) for each in SIGNALS if each != signal.SIGINT}
-    with subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
-        try:
-            return process.wait()
-        except BaseException:
-            process.terminate()
-            raise
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+def _num_done(folders: list[Path]) -> int:
+    return max((int(path.stem[6:]) + 1 for folder in folders for path in folder.glob("model_*.pt")), default=0)
 
 
-def _read(cfg: RunnerCfg, task: str, agent: str) -> Result:
-    return read_result(task, agent, cfg.seed, _folders(cfg), cfg.num_envs * cfg.num_steps_per_env)
+def _read(run: Run, metrics: list[str]) -> Result:
+    cfg = run.cfg
+    batch = cfg.num_envs * cfg.num_steps_per_env
+    return read_result(run.task, run.variant.label, cfg.seed, _folders(cfg), batch, metrics)
 
 
 def _folders(cfg: RunnerCfg) -> list[Path]:
@@ -140,3 +175,8 @@ def _check_same(cfg: RunnerCfg, folders: list[Path]) -> None:
             continue
         if dataclasses.replace(saved, **{name: getattr(cfg, name) for name in FREE}) != cfg:
             raise ConfigError(f"'{folder}' was made with other settings; give this comparison another --name.")
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    """Return the first names of a list, and how many more there are."""
+    return "; ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -23,18 +23,21 @@ _NUM_RESAMPLES = 1000
 
 
 def write_csv(results: list[Result], path: Path) -> None:
-    """Write every point of every curve."""
+    """Write every point of every curve, those of the metrics in columns of their own."""
+    metrics = list(results[0].curve.metrics)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("task", "agent", "seed", "iteration", "environment_steps", "seconds", "mean_return"))
+        writer.writerow(("task", "agent", "seed", "iteration", "environment_steps", "seconds", "mean_return", *metrics))
         for run in results:
             curve = run.curve
             points = zip(curve.iterations, curve.steps, curve.seconds, curve.returns, strict=True)
-            for iteration, steps, seconds, value in points:
-                writer.writerow((run.task, run.agent, run.seed, iteration, steps, f"{seconds:.3f}", f"{value:.4f}"))
+            for i, (iteration, steps, seconds, value) in enumerate(points):
+                more = (f"{curve.metrics[name][i]:.6g}" for name in metrics)
+                row = (run.task, run.agent, run.seed, iteration, steps, f"{seconds:.3f}", f"{value:.4f}", *more)
+                writer.writerow(row)
 
 
-def draw(results: list[Result], path: Path) -> None:
+def draw(results: list[Result], path: Path, metric: str = "") -> None:
     """Draw the mean over the seeds and its 95 % bootstrap interval, against iterations and against time.
 
     Where the agents of a task differ in the environment steps of an iteration, these take the place of the iterations.
@@ -42,6 +45,7 @@ def draw(results: list[Result], path: Path) -> None:
     Args:
         results: The runs.
         path: PNG file to write.
+        metric: Which of the curves' metrics is drawn; empty for the return.
     """
     from matplotlib.figure import Figure
 
@@ -62,7 +66,8 @@ def draw(results: list[Result], path: Path) -> None:
         style, color = divmod(agents.index(agent), len(_COLORS))
         look = {"color": _COLORS[color], "linestyle": _LINE_STYLES[style % len(_LINE_STYLES)]}
         length = min(len(run.curve.returns) for run in runs)
-        returns = _smooth(np.stack([run.curve.returns[:length] for run in runs]))
+        curves = [run.curve.metrics[metric] if metric else run.curve.returns for run in runs]
+        returns = _smooth(np.stack([curve[:length] for curve in curves]))
         known = ~np.isnan(returns).any(axis=0)
         seconds = np.mean([run.curve.seconds[:length] for run in runs], axis=0)
         progress, label = runs[0].curve.iterations[:length], "iterations"
@@ -82,7 +87,7 @@ def draw(results: list[Result], path: Path) -> None:
             plot.tick_params(labelsize=8)
             plot.grid(alpha=0.3)
     for row_axes in axes:
-        row_axes[0].set_ylabel("return while training", fontsize=9)
+        row_axes[0].set_ylabel(metric or "return while training", fontsize=9)
     figure.legend(
         handles=list(lines.values()),
         loc="outside lower center",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 REWARD, RATE = "Train/mean_reward", "Perf/total_fps"
 """What RSL-RL calls the mean return of the last 100 training episodes, and environment steps per second."""
+
+LOSS = "Loss/{}"
+"""What it calls what the algorithm reports."""
 
 
 @dataclass
@@ -30,6 +33,8 @@ class Curve:
     """Seconds of collection and learning up to then: without start, compilation and evaluation."""
     returns: np.ndarray
     """Mean return of the last 100 training episodes; NaN before the first one ended."""
+    metrics: dict[str, np.ndarray] = field(default_factory=dict)
+    """Other figures that were logged, by name; NaN where a run did not log one."""
 
     @property
     def steps(self) -> np.ndarray:
@@ -66,36 +71,40 @@ class Result:
         return float(np.median(np.diff(self.curve.seconds, prepend=0.0)))
 
 
-def read_result(task: str, agent: str, seed: int, folders: Iterable[Path], batch: int) -> Result:
+def read_result(
+    task: str, agent: str, seed: int, folders: Iterable[Path], batch: int, metrics: Sequence[str] = ()
+) -> Result:
     """Read a run from its logs.
 
     Args:
         task: Name of the task.
-        agent: Name of the agent.
+        agent: What the table calls the agent.
         seed: Seed of the run.
         folders: The run's folder, then those in which it was continued.
         batch: Environment steps of an iteration.
+        metrics: Names of other figures to read, as logged among the losses.
     """
-    rewards: dict[int, float] = {}
-    rates: dict[int, float] = {}
+    scalars: dict[str, dict[int, float]] = {name: {} for name in (REWARD, RATE, *map(LOSS.format, metrics))}
     evaluation: dict[str, Evaluation] = {}
     memory: list[float | None] = []
     for folder in folders:
         log = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
         known = log.Tags()["scalars"]
-        for name, values in ((REWARD, rewards), (RATE, rates)):
-            values.update({event.step: event.value for event in (log.Scalars(name) if name in known else ())})
+        for name, points in scalars.items():
+            points.update({event.step: event.value for event in (log.Scalars(name) if name in known else ())})
         if (path := folder / "evaluation.json").is_file():
             rows = json.loads(path.read_text())
             evaluation = {name: Evaluation(row["mean_return"], row.get("modes", {})) for name, row in rows.items()}
         if (path := folder / "resources.json").is_file():
             memory.append(json.loads(path.read_text())["peak_memory_mib"])
-    logged = sorted(rates)
+    logged = sorted(scalars[RATE])
+    values = {name: np.array([points.get(i, np.nan) for i in logged]) for name, points in scalars.items()}
     curve = Curve(
         iterations=np.array(logged, dtype=int) + 1,
         batch=batch,
-        seconds=np.cumsum([batch / max(rates[i], 1.0) for i in logged]),
-        returns=np.array([rewards.get(i, np.nan) for i in logged]),
+        seconds=np.cumsum(batch / np.maximum(values[RATE], 1.0)),
+        returns=values[REWARD],
+        metrics={name: values[LOSS.format(name)] for name in metrics},
     )
     return Result(task, agent, seed, curve, evaluation, max(filter(None, memory), default=None))
 
