@@ -112,12 +112,14 @@ except StoppedError as error:
 def test_a_signal_ends_all_of_them_and_no_more_begin(tmp_path: Path) -> None:
     """Ctrl-C reaches this process alone; the others have it from there, as SIGTERM."""
     logs = [tmp_path / f"{name}.log" for name in "abc"]
-    process = subprocess.Popen([sys.executable, "-c", STOPPED], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOPPED], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         while not all(log.is_file() and "begun" in log.read_text() for log in logs[:2]):
             assert process.poll() is None
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         _, errors = process.communicate(timeout=60)
     finally:
         process.kill()

@@ -61,6 +61,7 @@ WRONG_DPCPPO_FIELDS: dict[str, list[Any]] = {
     "flow_steps": [-1, 1.5, 8.0, "8", True, None],
     "flow_noise": ["", "old", True, None],
     "base_action_baseline": ["yes", 1, 0, None],
+    "log_entropy": ["yes", 1, 0, None],
     "flow_precision": ["", "float16", "bf16", True, None],
     "compile": ["", "cuda", True, None],
 }
@@ -229,6 +230,7 @@ FLOW_KEYS = {
 DPCPPO_KEYS = {
     *("score_coef", "flow_learning_rate", "flow_num_epochs", "flow_num_mini_batches", "flow_ema_decay", "flow_target"),
     *("flow_fit_tolerance", "flow_steps", "flow_precision", "compile", "flow_noise", "base_action_baseline"),
+    "log_entropy",
 }
 
 

@@ -35,7 +35,7 @@ def upload_model(runner: Any, path: str) -> None:
     """Hand a written checkpoint to the logging service."""
     if hasattr(runner, "logger"):
         runner.logger.save_model(path, runner.current_learning_iteration)
-    elif runner.logger_type in ("neptune", "wandb"):
+    elif getattr(runner, "logger_type", None) in ("neptune", "wandb"):  # which a runner has once it has begun to log
         runner.writer.save_model(path, runner.current_learning_iteration)
 
 

@@ -119,6 +119,7 @@ def test_velocity_tasks_take_the_papers_values(task_id: str, entropy: float, ite
         "flow_steps": 0,
         "flow_noise": "fresh",
         "base_action_baseline": False,
+        "log_entropy": False,
         "flow_precision": "float32",
         "compile": "auto",
         "gamma": 0.99,
