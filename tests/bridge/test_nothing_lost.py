@@ -439,7 +439,7 @@ def test_more_mini_batches_than_samples_are_refused_before_the_first_step(
         )
         cfg["algorithm"] |= {**fields, field: number}
         if actor and GENERATION == 5:
-            cfg |= CRITIC
+            cfg |= copy.deepcopy(CRITIC)
         runner = make_runner(env, cfg, kind)
         if number == value:
             with pytest.raises(ConfigError, match=f"{field} is {value}; .*{reason}"):

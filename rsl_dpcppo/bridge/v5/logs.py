@@ -16,8 +16,8 @@ def log_dir(runner: Any) -> str | None:
 
 
 def writer(runner: Any) -> Any:
-    """Return what a runner logs with; None if it does not."""
-    return runner.logger.writer
+    """Return what a runner logs with; None if it does not, or has not begun to."""
+    return getattr(runner.logger, "writer", None)
 
 
 def open_writer(runner: Any) -> None:
@@ -35,7 +35,8 @@ def close_writer(runner: Any) -> None:
 
 def upload_model(runner: Any, path: str) -> None:
     """Hand a written checkpoint to the logging service."""
-    runner.logger.save_model(path, runner.current_learning_iteration)
+    if writer(runner) is not None:
+        runner.logger.save_model(path, runner.current_learning_iteration)
 
 
 def log_owner(runner: Any) -> Any:
