@@ -28,6 +28,14 @@ def when_imported(name: str, action: Callable[[ModuleType], None]) -> None:
         sys.meta_path.insert(0, _AfterImport(name, action))
 
 
+def is_installed(module: str) -> bool:
+    """Return whether a module is there, and not merely a folder of its name, such as the one that W&B logs to."""
+    from importlib.util import find_spec
+
+    spec = find_spec(module)
+    return spec is not None and spec.origin is not None
+
+
 def deferred(module: str, name: str) -> Callable[..., Any]:
     """Return a function of a module that is imported when the function is called, not before.
 

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 
 from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.importing import is_installed
 
 VARIABLES = {"neptune": ("NEPTUNE_API_TOKEN", "NEPTUNE_USERNAME")}
 """Environment variables that RSL-RL's writers ask for."""
@@ -23,7 +23,7 @@ def check_logger(logger: str) -> None:
     Raises:
         ConfigError: Says what to install, or to set.
     """
-    if find_spec(logger) is None:
+    if not is_installed(logger):
         raise ConfigError(f"logger is '{logger}', which is not installed here: pip install -e \".[{logger}]\"")
     missing = [name for name in VARIABLES.get(logger, ()) if name not in os.environ]
     if missing:

@@ -19,8 +19,10 @@ from matplotlib.image import imsave
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rsl_dpcppo.bridge.logs import upload_figures
+from rsl_dpcppo.cli.logger import check_logger
 from rsl_dpcppo.cli.main import run
 from rsl_dpcppo.cli.train import train
+from rsl_dpcppo.errors import ConfigError
 
 TINY = [
     "--task=TwoModes-v0",
@@ -70,7 +72,7 @@ class NeptuneRun(defaultdict):  # type: ignore[type-arg]
 def neptune(monkeypatch: pytest.MonkeyPatch) -> NeptuneRun:
     """Put a stand-in in the place of Neptune's client, wherever RSL-RL keeps it."""
     run, module = NeptuneRun(), ModuleType("neptune")
-    module.__spec__ = ModuleSpec("neptune", None)
+    module.__spec__ = ModuleSpec("neptune", None, origin="a stand-in")
     module.init_run = lambda project, api_token: run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "neptune", module)
     for name in ("neptune_log_writer", "neptune_utils"):
@@ -153,3 +155,12 @@ def test_wandb_works_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     train(["--logger=wandb", "--log_project_name=mine", "--task=MultiGoal-v0", *TINY[1:]])
     (service,) = Path("wandb").glob("offline-run-*")
     assert {file.name for file in (service / "files").iterdir()} >= {"multimodality.png", "model_1.pt"}
+
+
+def test_a_folder_of_its_name_is_not_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """W&B logs to one, and these tests lie in others."""
+    (tmp_path / "some_logger").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert importlib.import_module("some_logger")
+    with pytest.raises(ConfigError, match="logger is 'some_logger', which is not installed here"):
+        check_logger("some_logger")

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from rsl_dpcppo.errors import ConfigError, did_you_mean
+from rsl_dpcppo.importing import is_installed
 from rsl_dpcppo.tasks.packages import check_package
 
 
 def check_name(env_id: str) -> None:
     """Raise a :class:`~rsl_dpcppo.errors.ConfigError` for a name that the installed EnvPool does not know."""
-    if find_spec("envpool"):  # what no EnvPool is there for may still be exported
+    if is_installed("envpool"):  # what no EnvPool is there for may still be exported
         import envpool
 
         known = envpool.list_all_envs()

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 from rsl_dpcppo.errors import ConfigError, did_you_mean
+from rsl_dpcppo.importing import is_installed
 from rsl_dpcppo.tasks.packages import check_package
 
 CONTINUOUS = (
@@ -24,7 +24,7 @@ CONTINUOUS = (
 def check_name(env_id: str) -> None:
     """Raise a :class:`~rsl_dpcppo.errors.ConfigError` for a name that the installed Gymnasium does not know."""
     # "module:name" is registered by the module; and what no Gymnasium is there for may still be exported.
-    if ":" not in env_id and find_spec("gymnasium"):
+    if ":" not in env_id and is_installed("gymnasium"):
         import gymnasium
 
         try:
