@@ -122,7 +122,8 @@ def test_cuda_graphs_give_the_weights_of_the_plain_path() -> None:
         torch.testing.assert_close(value, expected, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_inductor_gives_the_weights_of_the_plain_path(precision: str) -> None:
     plain, fast = train(4, "none", flow_precision=precision), train(4, "inductor", flow_precision=precision)
     # Adam divides by the gradient's size, so that what rounding does to small gradients shows in full.

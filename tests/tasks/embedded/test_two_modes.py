@@ -75,7 +75,7 @@ def two_modes_fold() -> Any:
     ("agent", "cfg"),
     [
         (two_modes_dpcppo_modes, TwoModesCfg()),
-        (two_modes_dpcppo_modes, TwoModesCfg(modes=[0.6, -1.2], width=0.15)),
+        pytest.param(two_modes_dpcppo_modes, TwoModesCfg(modes=[0.6, -1.2], width=0.15), marks=pytest.mark.slow),
         (two_modes_fold, TwoModesCfg()),
     ],
 )
