@@ -84,13 +84,18 @@ def configuration_of(run: Path, cfg: RunnerCfg, env_cfg: Any) -> tuple[RunnerCfg
     return saved or cfg, load_env(run, env_cfg)
 
 
+def default_device() -> str:
+    """Return the device that is used where none is named: a GPU where there is one."""
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
 def find_device(name: str | None) -> str:
-    """Return the device to use: the one that is named, or a GPU where there is one.
+    """Return the device to use: the one that is named, or the default.
 
     Raises:
         ConfigError: If nothing can be computed there.
     """
-    name = name or ("cuda:0" if torch.cuda.is_available() else "cpu")
+    name = name or default_device()
     try:
         device = torch.device(name)
         if device.type == "meta" or (device.type == "cpu" and device.index):

@@ -27,7 +27,17 @@ from rsl_dpcppo.cli.distributed import device_of, find_place
 from rsl_dpcppo.cli.fields import describe
 from rsl_dpcppo.cli.logger import check_logger
 from rsl_dpcppo.cli.run_cfg import changes, check_task, load_config, override, save_agent
-from rsl_dpcppo.cli.runs import build, configuration_of, find, find_device, load, make_env, make_policies, new_run
+from rsl_dpcppo.cli.runs import (
+    build,
+    configuration_of,
+    default_device,
+    find,
+    find_device,
+    load,
+    make_env,
+    make_policies,
+    new_run,
+)
 from rsl_dpcppo.cli.video import Camera
 from rsl_dpcppo.config import RunnerCfg, check_several_processes
 from rsl_dpcppo.errors import CheckpointError, ConfigError, MissingCheckpointError
@@ -48,7 +58,7 @@ def train(arguments: list[str]) -> None:
     if args.fields:
         print(f"{describe(cfg, 'agent')}\n{describe(env_cfg, 'env')}")
         return
-    args.device = find_device(device_of(here, args.device))
+    args.device = find_device(device_of(here, args.device or default_device()))
     check_logger(cfg.logger)
     if here.world_size > 1:
         check_several_processes("agent.algorithm", cfg.algorithm)

@@ -145,10 +145,14 @@ def test_torchrun_without_the_flag_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("second_of_two")
-def test_what_takes_one_process_is_refused_before_an_environment_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("device", [["--device=cpu"], []])
+def test_what_takes_one_process_is_refused_before_an_environment_is_built(
+    monkeypatch: pytest.MonkeyPatch, device: list[str]
+) -> None:
     monkeypatch.setattr(sys, "stdout", sys.stdout)  # which a process other than 0 gives up
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match=r"agent\.algorithm\.base_action_baseline is True, which takes one process"):
-        train(["--distributed", "--device=cpu", "agent.algorithm.base_action_baseline=True"])
+        train(["--distributed", *device, "agent.algorithm.base_action_baseline=True"])
 
 
 def test_each_process_has_its_machines_gpu_of_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
