@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from rsl_dpcppo.config.checks import check_bool, check_float, check_int
+from rsl_dpcppo.config.checks import LARGEST_COUNT, check_bool, check_float, check_int
 from rsl_dpcppo.config.learner import LearnerFields
 from rsl_dpcppo.config.ppo import NetworkCfg, RunnerCfg
 
@@ -85,8 +85,9 @@ class OffPolicyFields(LearnerFields):
         """
         super().__post_init__()
         check_float("gamma", self.gamma, minimum=0.0, maximum=1.0)
-        for name in ("batch_size", "replay_size", "warmup_samples", "return_steps", "policy_delay"):
+        for name in ("batch_size", "warmup_samples", "return_steps", "policy_delay"):
             check_int(name, getattr(self, name), minimum=1)
+        check_int("replay_size", self.replay_size, minimum=1, maximum=ROWS_OF_MANY * LARGEST_COUNT)
         for name in ("updates_per_step", "reward_scale", "actor_learning_rate", "critic_learning_rate"):
             check_float(name, getattr(self, name), minimum=0.0, minimum_excluded=True)
         check_float("target_decay", self.target_decay, minimum=0.0, below=1.0)

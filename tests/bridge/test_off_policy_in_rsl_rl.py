@@ -291,6 +291,7 @@ def test_the_generation_before_refuses_by_name() -> None:
 def test_agents_have_the_settings_of_their_number_of_environments() -> None:
     few = rsl_dpcppo.DPMDRunnerCfg().sized(32)
     many = rsl_dpcppo.DPMDRunnerCfg().sized(4096)
+    assert rsl_dpcppo.DPMDRunnerCfg().sized(32_768).algorithm.replay_size == 1024 * 32_768
     assert (few.algorithm.batch_size, many.algorithm.batch_size) == (256, 8192)
     assert many.algorithm.replay_size == 4096 * 1024
     assert many.algorithm.critic_layer_norm
