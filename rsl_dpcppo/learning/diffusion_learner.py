@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rsl_dpcppo.flow.score_matching import weights_kl
 from rsl_dpcppo.learning.candidates import choose, repeated
@@ -55,22 +55,12 @@ class DiffusionLearner(OffPolicyLearner):
 
     def __init__(self, host: OffPolicyHost, cfg: Any) -> None:
         """Build the learner; see :class:`~rsl_dpcppo.learning.off_policy.OffPolicyLearner`."""
-        self.log_temperature = nn.Parameter(torch.tensor(cfg.init_temperature, device=host.device).log())
         super().__init__(host, cfg)
-        self.temperature_optimizer = self._adam([self.log_temperature], cfg.temperature_learning_rate)
         self._acting_chain = Compiled(self.policy.head.flow, self.mode)
         # A step that is recorded as a whole has its chains in the recording.
         inside = self.mode if self.mode == "inductor" else "none"
         self._played_chain = Compiled(self.policy.head.flow, inside)
         self._live_chain = Compiled(self.policy.live, inside)
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the optimizers, that of the temperature too."""
-        return {**super().optimizers(), "temperature": self.temperature_optimizer}
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the temperature's logarithm."""
-        return {"log_temperature": self.log_temperature}
 
     @property
     def played_decay(self) -> float:

@@ -114,6 +114,8 @@ class OffPolicyLearner:
         self.num_envs = self.buffer.num_envs
         self.critic_optimizer = self._adam(list(host.critics.parameters()), cfg.critic_learning_rate)
         self.actor_optimizer = self._adam(list(self.policy.live.parameters()), cfg.actor_learning_rate)
+        self.log_temperature = nn.Parameter(torch.tensor(cfg.init_temperature, device=host.device).log())
+        self.temperature_optimizer = self._adam([self.log_temperature], cfg.temperature_learning_rate)
         self.random_state = RandomState(host.device)
         self.clock = Stopwatch(host.device)
         self.num_stored = 0
@@ -140,11 +142,15 @@ class OffPolicyLearner:
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return the optimizers by the names that checkpoints have."""
-        return {"critics": self.critic_optimizer, "policy": self.actor_optimizer}
+        return {
+            "critics": self.critic_optimizer,
+            "policy": self.actor_optimizer,
+            "temperature": self.temperature_optimizer,
+        }
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what else the gradient steps change in place, by the names that checkpoints have."""
-        return {}
+        return {"log_temperature": self.log_temperature}
 
     @property
     def is_warming_up(self) -> bool:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rsl_dpcppo.algorithms.sac.config import SACFields
 from rsl_dpcppo.algorithms.sac.losses import soft_policy_loss, temperature_loss
 from rsl_dpcppo.algorithms.sac.model import SACPolicy
-from rsl_dpcppo.learning.off_policy import Batch, OffPolicyHost, OffPolicyLearner, descend
+from rsl_dpcppo.learning.off_policy import Batch, OffPolicyLearner, descend
 
 
 class SACLearner(OffPolicyLearner):
@@ -24,20 +23,6 @@ class SACLearner(OffPolicyLearner):
 
     policy: SACPolicy
     cfg: SACFields
-
-    def __init__(self, host: OffPolicyHost, cfg: SACFields) -> None:
-        """Build the learner; see :class:`~rsl_dpcppo.learning.off_policy.OffPolicyLearner`."""
-        self.log_temperature = nn.Parameter(torch.tensor(cfg.init_temperature, device=host.device).log())
-        super().__init__(host, cfg)
-        self.temperature_optimizer = self._adam([self.log_temperature], cfg.temperature_learning_rate)
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the optimizers, that of the temperature too."""
-        return {**super().optimizers(), "temperature": self.temperature_optimizer}
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the temperature's logarithm."""
-        return {"log_temperature": self.log_temperature}
 
     def explore(self, context: Tensor, critic_context: Tensor) -> Tensor:
         """Sample from the policy. Shape: [num_envs, num_actions]."""
