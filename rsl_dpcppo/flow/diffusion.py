@@ -117,7 +117,7 @@ class DenoisingChain(nn.Module):
 
         Args:
             action: a^(k+1). Shape: [batch, num_actions].
-            step: k, which counts down to 0. Shape: [batch, 1].
+            step: k, which counts down to 0. Shape: [batch, 1], or [1, 1] for all.
             embedding: What ``velocity.embed`` returned for s. Shape: [batch, width].
 
         Returns:
@@ -164,7 +164,8 @@ class DenoisingChain(nn.Module):
         noises = noise.split(self.velocity.num_actions, dim=-1)
         chain = [self.start_scale * noises[0]]
         for drawn, step in zip(noises[1:], range(self.num_steps - 1, -1, -1), strict=True):
-            mean = self.mean(chain[-1], torch.full_like(drawn[:, :1], step, dtype=torch.long), embedding)
+            # One row, which broadcasts: all actions are at the same step.
+            mean = self.mean(chain[-1], torch.full_like(drawn[:1, :1], step, dtype=torch.long), embedding)
             chain.append(mean + std[step] * drawn.clamp(-self.noise_clip, self.noise_clip))
         return chain
 

@@ -45,7 +45,12 @@ class SDACRunnerCfg(DiffusionRunnerCfg):
     """SDAC through RSL-RL's unmodified runner."""
 
     name: ClassVar[str] = "sdac"
-    few: ClassVar[dict[str, Any]] = {**DiffusionRunnerCfg.few, "anchor": "replay"}
+    few: ClassVar[dict[str, Any]] = {
+        **DiffusionRunnerCfg.few,
+        "anchor": "replay",
+        "num_target_candidates": 1,
+        "num_reverse": 32,
+    }
     many: ClassVar[dict[str, Any]] = {**DiffusionRunnerCfg.many, "anchor": "replay", "num_target_candidates": 1}
 
     algorithm: SDACFields = field(default_factory=SDACFields)  # type: ignore[assignment]
