@@ -40,6 +40,31 @@ class TwinCritics(nn.Module):
         """Return min(Q1, Q2). Shape: [batch]."""
         return self(context, action).amin(dim=0)
 
+    def minimum_of_several(self, context: Tensor, actions: Tensor) -> Tensor:
+        """Return min(Q1, Q2) of several actions of each state, whose share of the first layer is computed once.
+
+        Args:
+            context: s. Shape: [batch, context_dim].
+            actions: a. Shape: [batch, number, num_actions].
+
+        Returns:
+            Values. Shape: [batch, number].
+        """
+        values = [_of_several(network, context, actions) for network in (self.first, self.second)]
+        return torch.minimum(*values)
+
+
+def _of_several(network: nn.Sequential, context: Tensor, actions: Tensor) -> Tensor:
+    """Return Q of actions [batch, number, num_actions] of contexts [batch, context_dim]. Shape: [batch, number]."""
+    first, *others = network
+    assert isinstance(first, nn.Linear)
+    of_state, of_action = first.weight.split([context.shape[1], actions.shape[2]], dim=1)
+    embedding = nn.functional.linear(context, of_state, first.bias).unsqueeze(1)
+    hidden = torch.baddbmm(embedding, actions, of_action.t().expand(len(actions), -1, -1)).flatten(0, 1)
+    for layer in others:
+        hidden = layer(hidden)
+    return hidden.view(actions.shape[:2])
+
 
 def td_target(rewards: Tensor, discounts: Tensor, next_values: Tensor, reward_scale: float) -> Tensor:
     """Return y = c r + gamma^n (1 - terminal) V(s'), what the critics are fitted to.

@@ -109,8 +109,7 @@ class DiffusionLearner(OffPolicyLearner):
         Returns:
             Values. Shape: [batch, number].
         """
-        many = repeated(critic_context, actions.shape[1])
-        return self.host.critics.minimum(many, actions.reshape(-1, self.num_actions)).view(actions.shape[:2])
+        return self.host.critics.minimum_of_several(critic_context, actions)
 
     def best(self, candidates: Tensor, critic_context: Tensor) -> Tensor:
         """Return the candidate that the critics like best. Shape: [batch, num_actions]."""

@@ -133,10 +133,19 @@ def test_command_writes_ratios_and_picture(tmp_path: Path, capsys: pytest.Captur
 
 
 @pytest.mark.skipif(GENERATION != 5, reason="off-policy agents need rsl-rl-lib 5.x")
-def test_off_policy_agents_are_measured_while_they_learn(tmp_path: Path) -> None:
-    arguments = ["--task=quadcopter", "--num_envs=32", "--steps=2", "--repeats=1", "--flow_steps=2", "--peers=sac"]
+def test_off_policy_agents_are_measured_while_they_learn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--task=quadcopter", "--num_envs=32", "--steps=2", "--repeats=1", "--flow_steps=2", "--peers=sac,sdac"]
     benchmark([*arguments, f"--json={tmp_path / 'a.json'}"])
-    cost = json.loads((tmp_path / "a.json").read_text())["costs"]["sac"]
+    costs = json.loads((tmp_path / "a.json").read_text())["costs"]
+    assert costs["ppo"]["updates_per_second"] is None
+    for name, updates in {"sac": 8, "sdac": 2}.items():
+        rate = updates / costs[name]["seconds"]["update"]
+        assert costs[name]["updates_per_second"] == pytest.approx(rate)
+        assert costs[name]["samples_per_second"] == pytest.approx(256 * rate)
+    ratio = costs["sac"]["updates_per_second"] / costs["sdac"]["updates_per_second"]
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["sdac"] and "," in line)
+    assert row.split()[2] == f"{ratio:.2f}"
+    cost = costs["sac"]
     # Eight updates of 256 samples each, forward and backward, through networks that have a layer of 64 x 64.
     assert cost["counts"]["gigaflops"] > 8 * 256 * 6 * 64 * 64 * 5 / 1e9
     assert cost["counts"]["synchronisations"] <= 1

@@ -84,12 +84,15 @@ def test_targets_of_the_critics() -> None:
     assert target.tolist() == pytest.approx([9.5, 1.0])
     values = torch.tensor([[9.5, 2.0], [10.5, 1.0]])
     assert critic_loss(values, target).item() == pytest.approx(0.5 * 1.0 + 0.5 * 1.0)
-    critics = TwinCritics(3, 2, [8], "relu", layer_norm=True)
+    critics = TwinCritics(3, 2, [8, 8], "relu", layer_norm=True)
     context, action = torch.randn(5, 3), torch.randn(5, 2)
     both = critics(context, action)
     assert both.shape == (2, 5)
     assert not torch.equal(both[0], both[1])
     assert torch.equal(critics.minimum(context, action), both.min(dim=0).values)
+    several = torch.randn(len(context), 5, 2)
+    one_by_one = torch.stack([critics.minimum(context, several[:, i]) for i in range(5)], dim=1)
+    torch.testing.assert_close(critics.minimum_of_several(context, several), one_by_one)
 
 
 def test_the_best_candidate_is_taken() -> None:

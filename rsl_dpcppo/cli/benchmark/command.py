@@ -56,6 +56,10 @@ class Cost:
     """Operators, synchronisations and arithmetic."""
     minimum_gigaflops: float | None
     """Arithmetic that the algorithm asks for, where it was worked out: for PPO and DP-CPPO."""
+    updates_per_second: float | None = None
+    """Gradient steps of the critics in a second of the update, of learners with a replay buffer."""
+    samples_per_second: float | None = None
+    """The same in samples of the buffer."""
 
 
 def benchmark(arguments: list[str]) -> None:
@@ -88,7 +92,7 @@ def benchmark(arguments: list[str]) -> None:
         if getattr(args, name) is None:
             setattr(args, name, value)
     costs = _measure(args, overrides["agent"], args.num_envs)
-    print(_table(args, costs))
+    print(_table(args, costs) + _table_of_updates(costs))
     figures: dict[str, Any] = {
         "task": args.task,
         "num_envs": args.num_envs,
@@ -127,6 +131,7 @@ def _measure(args: argparse.Namespace, overrides: list[str], num_envs: int) -> d
             memory_mib=memory[name],
             counts=learner.count(fold_interval(cfgs[name])),
             minimum_gigaflops=None if name in ALGORITHMS else minimum_gigaflops(cfgs[name], *sizes),
+            **_rates(cfgs[name], statistics.median(s["update"] for s in times[name])),
         )
         for name, learner in learners.items()
     }
@@ -179,6 +184,14 @@ def _at_work(cfg: RunnerCfg) -> RunnerCfg:
     return cfg
 
 
+def _rates(cfg: RunnerCfg, update_seconds: float) -> dict[str, float]:
+    """Return how many gradient steps and samples a second of a learner's updates makes, if it has a replay buffer."""
+    if not isinstance(cfg, OffPolicyRunnerCfg):
+        return {}
+    updates = cfg.algorithm.updates_per_step * cfg.num_steps_per_env / update_seconds
+    return {"updates_per_second": updates, "samples_per_second": updates * cfg.algorithm.batch_size}
+
+
 def _agent_of_task(cfg: RunnerCfg, num_envs: int, num_steps: int, flow_steps: int) -> DPCPPORunnerCfg:
     assert isinstance(cfg, DPCPPORunnerCfg)
     cfg.num_envs, cfg.num_steps_per_env = num_envs, num_steps or cfg.num_steps_per_env
@@ -226,10 +239,27 @@ def _table(args: argparse.Namespace, costs: dict[str, Cost]) -> str:
         memory = f"{cost.memory_mib:.0f}" if cost.memory_mib else "-"
         ratio = f"{cost.ratio_to_ppo:.2f}"
         rows.append([_name(name, args.agent), milliseconds[0], ratio, *milliseconds[1:], *counts, least, memory])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     title = f"{args.task}, {args.num_envs} environments, {_device_name(args.device)}: milliseconds, medians of "
-    return "\n".join([f"\n{title}{args.repeats} iterations in turn", *lines])
+    return "\n".join([f"\n{title}{args.repeats} iterations in turn", *_aligned(rows)])
+
+
+def _table_of_updates(costs: dict[str, Cost]) -> str:
+    """Return the gradient steps of learners with a replay buffer, and their time beside SAC's if it was measured."""
+    rates = {name: cost.updates_per_second for name, cost in costs.items() if cost.updates_per_second}
+    if not rates:
+        return ""
+    base = rates.get("sac")
+    rows = [["", "milliseconds", "/ SAC", "a second", "samples a second"]]
+    for name, rate in rates.items():
+        ratio = f"{base / rate:.2f}" if base else "-"
+        rows.append([name, f"{1000 / rate:.2f}", ratio, f"{rate:.1f}", f"{costs[name].samples_per_second:,.0f}"])
+    return "\n".join(["\n\nGradient steps on the replay buffer", *_aligned(rows)])
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    """Return the rows of a table as lines whose columns end alike."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
 
 
 def _draw(args: argparse.Namespace, costs: dict[str, Cost]) -> None:
