@@ -139,8 +139,8 @@ class DiffusionCriticCfg(OffPolicyCriticCfg):
     activation: str = "mish"
 
 
-DUAL = {"temperature": "dual", "temperature_learning_rate": 1e-3}
-"""What suits rewards of any size."""
+DUAL = {"temperature": "dual", "temperature_learning_rate": 1e-2}
+"""What suits rewards of any size. The temperature reaches its target within the first hundreds of gradient steps."""
 
 FAST_ACTIVATION = {"activation": "relu"}
 """SAC's. The published mish takes a CPU core four times as long as the products of matrices beside it."""
@@ -156,7 +156,7 @@ ACTOR_OF_MANY: dict[str, Any] = {"num_candidates": 4}
 class DiffusionRunnerCfg(OffPolicyRunnerCfg):
     """An off-policy diffusion algorithm through RSL-RL's unmodified runner."""
 
-    few: ClassVar[dict[str, Any]] = {**FEW, **DUAL, "updates_per_step": 1.0, "num_target_candidates": 4}
+    few: ClassVar[dict[str, Any]] = {**FEW, **DUAL, "updates_per_step": 2.0, "num_target_candidates": 4}
     many: ClassVar[dict[str, Any]] = {**MANY, **DUAL, "updates_per_step": 2.0, "num_target_candidates": 8}
 
     actor: DiffusionActorCfg = field(default_factory=DiffusionActorCfg)

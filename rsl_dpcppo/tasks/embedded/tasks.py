@@ -105,8 +105,9 @@ def two_modes_off_policy(name: str) -> RunnerCfg:
     """
     cfg: Any = to_peer(dataclasses.replace(two_modes_dpcppo(), num_envs=128), name)
     cfg.experiment_name, cfg.actor.action_scale = f"two_modes_{name}", 2.0
-    # So short a run has few gradient steps, which the averages look back over.
-    cfg.algorithm.policy_delay, cfg.algorithm.updates_per_step = 1, 2.0
+    # So short a run has few gradient steps, in which all has to be learned, and which the averages look back over.
+    cfg.algorithm.policy_delay, cfg.algorithm.updates_per_step, cfg.algorithm.temperature_learning_rate = 1, 4.0, 1e-2
+    cfg.algorithm.actor_learning_rate = cfg.algorithm.critic_learning_rate = 1e-3
     return cfg
 
 
