@@ -16,8 +16,10 @@ from rich.console import Console
 from rsl_dpcppo.cli.compare.arguments import parse_compare
 from rsl_dpcppo.cli.compare.curves import draw, write_csv
 from rsl_dpcppo.cli.compare.isaaclab import is_of_isaaclab, isaaclab_commands
-from rsl_dpcppo.cli.compare.jobs import FAILED, Job, run_all
+from rsl_dpcppo.cli.compare.jobs import FAILED, Job, Place, run_all
+from rsl_dpcppo.cli.compare.machine import Machine
 from rsl_dpcppo.cli.compare.plan import Run, Variant, agent_variants, make_runs
+from rsl_dpcppo.cli.compare.processes import Resources
 from rsl_dpcppo.cli.compare.results import Result, read_result
 from rsl_dpcppo.cli.compare.table import format_table
 from rsl_dpcppo.cli.dispatch import DIVERGED
@@ -71,7 +73,7 @@ def _finish(args: argparse.Namespace, runs: list[Run], console: Console) -> None
     """
     jobs = {run.title: _job(run, args.device, console) for run in runs if not _is_finished(run.cfg)}
     if jobs:
-        run_all(list(jobs.values()), args.jobs, console)
+        run_all(list(jobs.values()), _place(args, len(jobs)), console)
     statuses = {run.title: jobs[run.title].status if run.title in jobs else 0 for run in runs}
     if finished := [run for run in runs if statuses[run.title] == 0]:
         diverged = [title for title, status in statuses.items() if status == DIVERGED]
@@ -80,6 +82,12 @@ def _finish(args: argparse.Namespace, runs: list[Run], console: Console) -> None
         raise ConfigError(f"{len(failed)} of {len(runs)} runs failed; the ends of their logs say why: {_some(failed)}.")
     if not finished:
         raise ConfigError(f"No run finished: {_some(list(statuses))}. The ends of their logs say why.")
+
+
+def _place(args: argparse.Namespace, num_jobs: int) -> Place:
+    """Return where the runs are made."""
+    resources = Resources(args.cores, args.gpus, args.memory)
+    return Machine(args.jobs or 1, resources)
 
 
 def _show(args: argparse.Namespace, finished: list[Run], diverged: list[str]) -> None:
