@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 
 from rsl_dpcppo.cli.compare.arguments import parse_compare
+from rsl_dpcppo.cli.compare.cluster import Cluster, connected
 from rsl_dpcppo.cli.compare.curves import draw, write_csv
 from rsl_dpcppo.cli.compare.isaaclab import is_of_isaaclab, isaaclab_commands
 from rsl_dpcppo.cli.compare.jobs import FAILED, Job, Place, run_all
@@ -73,7 +76,8 @@ def _finish(args: argparse.Namespace, runs: list[Run], console: Console) -> None
     """
     jobs = {run.title: _job(run, args.device, console) for run in runs if not _is_finished(run.cfg)}
     if jobs:
-        run_all(list(jobs.values()), _place(args, len(jobs)), console)
+        with _place(args, len(jobs)) as place:
+            run_all(list(jobs.values()), place, console)
     statuses = {run.title: jobs[run.title].status if run.title in jobs else 0 for run in runs}
     if finished := [run for run in runs if statuses[run.title] == 0]:
         diverged = [title for title, status in statuses.items() if status == DIVERGED]
@@ -84,10 +88,15 @@ def _finish(args: argparse.Namespace, runs: list[Run], console: Console) -> None
         raise ConfigError(f"No run finished: {_some(list(statuses))}. The ends of their logs say why.")
 
 
-def _place(args: argparse.Namespace, num_jobs: int) -> Place:
-    """Return where the runs are made."""
+@contextlib.contextmanager
+def _place(args: argparse.Namespace, num_jobs: int) -> Iterator[Place]:
+    """Give where the runs are made."""
     resources = Resources(args.cores, args.gpus, args.memory)
-    return Machine(args.jobs or 1, resources)
+    if args.ray is None:
+        yield Machine(args.jobs or 1, resources)
+    else:
+        with connected(args.ray, resources):
+            yield Cluster(num_jobs, resources)
 
 
 def _show(args: argparse.Namespace, finished: list[Run], diverged: list[str]) -> None:
@@ -118,7 +127,19 @@ def _job(run: Run, device: str | None, console: Console) -> Job:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
         return _train_command(run, device, done)
 
-    return Job(run.title, command, log, OUTCOMES)
+    def needs() -> list[Path]:
+        return _last_checkpoint(_folders(cfg))
+
+    return Job(run.title, command, log, OUTCOMES, needs)
+
+
+def _last_checkpoint(folders: list[Path]) -> list[Path]:
+    """Return the files that a run goes on from elsewhere: its last checkpoint, and what it was made with."""
+    paths = [path for folder in folders for path in folder.glob("model_*.pt")]
+    if not paths:
+        return []
+    last = max(paths, key=_iteration)
+    return [last, *(last.parent / "params").glob("*.yaml")]
 
 
 def _train_command(run: Run, device: str | None, done: int) -> list[str]:
@@ -159,7 +180,11 @@ def _is_finished(cfg: RunnerCfg) -> bool:
 
 
 def _num_done(folders: list[Path]) -> int:
-    return max((int(path.stem[6:]) + 1 for folder in folders for path in folder.glob("model_*.pt")), default=0)
+    return max((_iteration(path) + 1 for folder in folders for path in folder.glob("model_*.pt")), default=0)
+
+
+def _iteration(checkpoint: Path) -> int:
+    return int(checkpoint.stem[6:])
 
 
 def _read(run: Run, metrics: list[str]) -> Result:

@@ -58,8 +58,10 @@ class Place(Protocol):
 
     num_at_a_time: int
     """How many jobs it is given at a time."""
-    is_stopping: bool
-    """Whether :meth:`stop` was called."""
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether :meth:`stop` was called."""
 
     def run(self, job: Job, may_begin: Callable[[], bool]) -> int | None:
         """Run a job to its end, and return its exit status, that of a signal where the place was lost to it.
