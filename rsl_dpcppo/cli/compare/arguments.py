@@ -64,6 +64,17 @@ def parse_compare(arguments: list[str]) -> Parsed:
         metavar="GIB",
         help="a run waits until so much memory is free, and is ended if it takes more",
     )
+    parser.add_argument(
+        "--tune",
+        action="store_true",
+        help="try the values of --vary or --study on one task with Ray Tune, and stop early what earns little (ASHA)",
+    )
+    parser.add_argument(
+        "--grace",
+        type=positive,
+        metavar="ITERATIONS",
+        help="with --tune, iterations that each may make at least (default: a ninth of all)",
+    )
     parser.add_argument("--study", help="a study of the paper, or a YAML file like those; a wrong name lists them")
     parser.add_argument("--size", choices=SIZES, default=SIZES[0], help="size of the study (default: %(default)s)")
     known = parser.parse_known_args(arguments)[0]
@@ -73,10 +84,11 @@ def parse_compare(arguments: list[str]) -> Parsed:
     agents = (known.agents or ("dpcppo" if known.vary else "ppo,dpcppo")).split(",")
     args, overrides = parse(parser, arguments, ("agent", "env", *agents))
     check_name("--name", args.name)
-    _check_place(args)
     args.task, args.agents = args.task.split(","), agents
     args.metrics = [name for name in args.metrics.split(",") if name]
-    agent_variants(agents, overrides, args.vary, args.paired)
+    variants = agent_variants(agents, overrides, args.vary, args.paired)
+    _check_place(args)
+    _check_tune(args, len(variants))
     for task in args.task:
         for agent in () if is_of_isaaclab(task) else agents:
             find_task(task).make_agent(agent)
@@ -89,16 +101,35 @@ def _check_place(args: argparse.Namespace) -> None:
     Raises:
         ConfigError: If they do not fit together, or Ray is missing.
     """
-    if args.ray is None:
+    if args.ray is None and not args.tune:
         if args.gpus:
             raise ConfigError(f"--gpus is {args.gpus:g}, which Ray counts: add --ray, or leave it out.")
         return
+    flag = "--tune is given" if args.ray is None else f"--ray is '{args.ray}'"
     if args.jobs is not None:
-        raise ConfigError("--jobs is of this machine and --ray of a cluster, which has as many runs as fit: give one.")
+        raise ConfigError(f"{flag}, and Ray has as many runs at a time as fit: leave --jobs out.")
     if not is_installed("ray"):
-        raise ConfigError(f"--ray is '{args.ray}', and Ray is not installed here: pip install -e \".[ray]\"")
+        raise ConfigError(f'{flag}, and Ray is not installed here: pip install -e ".[ray]"')
     if (args.device or "").startswith("cuda") and not args.gpus:
         raise ConfigError(f"--device is '{args.device}', and --gpus gives a run none: add --gpus 1, or a part of one.")
+
+
+def _check_tune(args: argparse.Namespace, num_variants: int) -> None:
+    """Check what --tune takes.
+
+    Raises:
+        ConfigError: If there is nothing to choose from, or more than one task to choose for.
+    """
+    if not args.tune:
+        if args.grace is not None:
+            raise ConfigError(f"--grace is {args.grace}, which is for --tune: add it, or leave --grace out.")
+        return
+    if len(args.task) > 1 or is_of_isaaclab(args.task[0]):
+        raise ConfigError(
+            f"--tune is for one task that trains here, and these are {', '.join(args.task)}: --task says which."
+        )
+    if num_variants < 2:
+        raise ConfigError("--tune chooses between values: --vary, --study or --agents says which.")
 
 
 def _amount(text: str) -> float:

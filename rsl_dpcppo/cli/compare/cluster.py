@@ -42,11 +42,12 @@ VARIABLES = {
 class Remote:
     """A training on a node, from here. Ray finds the node, and the methods raise what Ray raises."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, node: Any = None) -> None:
         """Ask for a node.
 
         Args:
             resources: What the training takes there.
+            node: Ray's strategy of finding it; None for Ray's own.
         """
         import ray
 
@@ -54,6 +55,8 @@ class Remote:
         options: dict[str, Any] = {"num_cpus": resources.cores or 1, "num_gpus": resources.gpus}
         if resources.memory:
             options["memory"] = int(resources.memory * GIB)
+        if node is not None:
+            options["scheduling_strategy"] = node
         # What it does is not done again by Ray: the job is, from its last checkpoint.
         self._actor = ray.remote(Training).options(**options, max_restarts=0, max_task_retries=0).remote()
         self._version = self._actor.version.remote()
@@ -103,15 +106,16 @@ class Remote:
 class Cluster:
     """A Ray cluster, as a :class:`rsl_dpcppo.cli.compare.jobs.Place`. Ray itself says how many runs fit."""
 
-    def __init__(self, num_jobs: int, resources: Resources) -> None:
+    def __init__(self, num_jobs: int, resources: Resources, node: Any = None) -> None:
         """Begin with no training.
 
         Args:
             num_jobs: Number of all jobs.
             resources: What each takes.
+            node: Ray's strategy of finding a node for each; None for Ray's own.
         """
         self.num_at_a_time = num_jobs
-        self._resources = resources
+        self._resources, self._node = resources, node
         self._num_stops = 0
 
     @property
@@ -127,7 +131,7 @@ class Cluster:
         """Run a job on a node; see :class:`rsl_dpcppo.cli.compare.jobs.Place`."""
         import ray
 
-        remote = Remote(self._resources)
+        remote = Remote(self._resources, self._node)
         try:
             while not remote.is_placed(SECONDS_BETWEEN_POLLS):
                 if self.is_stopping:
@@ -170,7 +174,10 @@ def connected(address: str, resources: Resources, num_cpus: int | None = None) -
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise ConfigError(f"--ray is '{address}', and there is no cluster: {_first_line(error)}") from None
+        why = _first_line(error)
+        if address == "auto" and isinstance(error, ConnectionError):
+            why = "ray start --address=HOST:PORT makes this machine a node of one; --ray local needs none"
+        raise ConfigError(f"--ray is '{address}', and there is no cluster here: {why}") from None
     try:
         _check_resources(ray.nodes(), resources)
         yield

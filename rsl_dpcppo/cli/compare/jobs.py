@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -96,19 +97,7 @@ def run_all(jobs: Sequence[Job], place: Place, console: Console) -> None:
         return job.restarts > 0 or FAILED not in states or bool({*states} - {WAITING, RUNNING, FAILED})
 
     def work(job: Job) -> None:
-        while True:
-            status = place.run(job, lambda: may_begin(job))
-            if status is None:
-                return
-            job.status = status
-            if place.is_stopping or not was_killed(status) or job.restarts == MOST_RESTARTS:
-                break
-            job.restarts += 1
-            job.state = WAITING
-            console.print(f"[WARNING] {job.title}: killed by a signal; taken up again.", markup=False)
-        job.state = job.outcomes.get(job.status, FAILED)
-        if job.status == OVER_MEMORY:
-            console.print(last_line(job.log), markup=False)
+        take_to_end(job, place, lambda: may_begin(job), partial(console.print, markup=False))
 
     with (
         stopped_by_signals(),
@@ -129,6 +118,30 @@ def run_all(jobs: Sequence[Job], place: Place, console: Console) -> None:
                 place.stop()
                 raise
             raise
+
+
+def take_to_end(job: Job, place: Place, may_begin: Callable[[], bool], tell: Callable[[str], None]) -> None:
+    """Run a job to its end, taking it up again where a signal killed it, and fill in its status.
+
+    Args:
+        job: The job.
+        place: Where it runs.
+        may_begin: Asked when there is room for it.
+        tell: Tells the user what happened.
+    """
+    while True:
+        status = place.run(job, may_begin)
+        if status is None:
+            return
+        job.status = status
+        if place.is_stopping or not was_killed(status) or job.restarts == MOST_RESTARTS:
+            break
+        job.restarts += 1
+        job.state = WAITING
+        tell(f"[WARNING] {job.title}: killed by a signal; taken up again.")
+    job.state = job.outcomes.get(job.status, FAILED)
+    if job.status == OVER_MEMORY:
+        tell(last_line(job.log))
 
 
 def was_killed(status: int) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -16,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
-OVER_MEMORY = 128 + signal.SIGKILL
-"""Exit status of a process that took more memory than it may, as a shell would say of the signal that ends it."""
+OVER_MEMORY = 137
+"""Exit status of a process that took more memory than it may, as a shell says of the signal that ends it."""
 
 SECONDS_BETWEEN_LOOKS = 0.5
 """How often the memory of a process is looked at."""
