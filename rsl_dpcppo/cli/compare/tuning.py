@@ -46,6 +46,7 @@ FINISHED, STOPPED, DIVERGED_STATE = "finished", "stopped early", "diverged"
 """How a trial ends, unless it fails."""
 
 VARIABLES = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # the other says much, whatever its verbosity
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the trainings have logs
     "TUNE_MAX_PENDING_TRIALS_PG": "1000",
@@ -223,7 +224,14 @@ def run_tune(args: argparse.Namespace, runs: Sequence[Run], console: Console) ->
                 ),
                 trial_dirname_creator=lambda trial: f"trial_{trial.config['trial']}",
             ),
-            run_config=tune.RunConfig(name="tune", storage_path=folder, verbose=0, callbacks=[watch], stop=stop),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=folder,
+                verbose=0,
+                callbacks=[watch],
+                stop=stop,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the trainings save themselves
+            ),
         )
         fitting = pool.submit(tuner.fit)
         try:
