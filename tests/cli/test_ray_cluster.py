@@ -21,7 +21,7 @@ import pytest
 from rsl_dpcppo.cli.compare.results import read_result
 
 ray = pytest.importorskip("ray")
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.slow
 
 ITERATIONS = 150
 
@@ -124,7 +124,7 @@ def test_nothing_is_lost(cluster: Any, tmp_path: Path) -> None:
     survivor, moved = sorted((1, 2), key=lambda seed: len(begins(printed, seed)))
     assert begins(printed, survivor) == [0]
     assert begins(printed, moved) == [0, at_loss[moved] + 1]
-    assert printed.count("killed by a signal; taken up again") == 1
+    assert printed.count("killed; taken up again") == 1
     end = time.monotonic() + 60.0
     while trainings():  # they end with the driver
         assert time.monotonic() < end

@@ -18,7 +18,7 @@ pytest.importorskip("ray")
 from rsl_dpcppo.cli.compare.jobs import Job
 from rsl_dpcppo.cli.compare.tuning import FINISHED, STOPPED, format_trials, grace_period, read_returns
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.slow
 
 ITERATIONS, GRACE = 60, 6
 

@@ -35,8 +35,17 @@ VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what a training sees of GPUs is set where it begins
     "RAY_worker_niceness": "0",  # a local one's trainings have the machine's time as those of --jobs have it
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # after the end, Tune would begin another one
+    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's old output says nothing if it is told to
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the trainings have logs
 }
 """Ray's settings, unless the user has set them."""
+
+
+def set_variables() -> None:
+    """Set :data:`VARIABLES`, some of which Ray reads when it is imported."""
+    for name, value in VARIABLES.items():
+        os.environ.setdefault(name, value)
 
 
 class Remote:
@@ -65,13 +74,22 @@ class Remote:
         """Wait a while for the node; whether there is one.
 
         Raises:
-            ConfigError: If it has another version of this package.
+            ConfigError: If it does not have this version of this package.
         """
         import ray
 
         if not ray.wait([self._version], timeout=seconds)[0]:
             return False
-        if (version := ray.get(self._version)) != __version__:
+        try:
+            version = ray.get(self._version)
+        except ray.exceptions.RayActorError as error:
+            if not error.actor_init_failed:
+                raise
+            raise ConfigError(
+                f"A node of the Ray cluster cannot begin a training: {line_of(error, -1)}. Each needs rsl-dpcppo "
+                f"{__version__}, as it is here."
+            ) from None
+        if version != __version__:
             raise ConfigError(f"A node of the Ray cluster has rsl-dpcppo {version}, and this machine {__version__}.")
         return True
 
@@ -145,9 +163,11 @@ class Cluster:
                     return -signal.SIGTERM
                 time.sleep(SECONDS_BETWEEN_POLLS)
             return status
-        except ray.exceptions.RayTaskError as error:
-            raise ConfigError(f"{job.title}: a node of the Ray cluster failed: {_first_line(error.cause)}") from None
-        except ray.exceptions.RayError:
+        except ray.exceptions.RayTaskError as error:  # such as a full disk there
+            _note(job, f"[ERROR] {job.title}: its node failed: {line_of(error.cause or error, -1)}")
+            return 1
+        except ray.exceptions.RayError as error:
+            _note(job, f"[WARNING] {job.title}: its process or its node is lost: {line_of(error, 0)}")
             return LOST
         finally:
             remote.close()
@@ -165,8 +185,7 @@ def connected(address: str, resources: Resources, num_cpus: int | None = None) -
     Raises:
         ConfigError: If there is no cluster, or none of its nodes has what a run takes.
     """
-    for name, value in VARIABLES.items():
-        os.environ.setdefault(name, value)
+    set_variables()
     import ray
 
     _check_address(address)
@@ -174,7 +193,7 @@ def connected(address: str, resources: Resources, num_cpus: int | None = None) -
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        why = _first_line(error)
+        why = line_of(error, 0)
         if address == "auto" and isinstance(error, ConnectionError):
             why = "ray start --address=HOST:PORT makes this machine a node of one; --ray local needs none"
         raise ConfigError(f"--ray is '{address}', and there is no cluster here: {why}") from None
@@ -223,5 +242,13 @@ def _of_node(node: dict[str, float]) -> Resources:
     return Resources(int(node.get("CPU", 0)), node.get("GPU", 0.0), gib)
 
 
-def _first_line(error: object) -> str:
-    return (str(error).strip().splitlines() or [repr(error)])[0][:300]
+def line_of(error: object, number: int) -> str:
+    """Return a line of an error's message."""
+    return (str(error).strip().splitlines() or [repr(error)])[number][:300]
+
+
+def _note(job: Job, text: str) -> None:
+    """Add to a job's output."""
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with job.log.open("a", encoding="utf-8") as file:
+        file.write(f"\n{text}\n")

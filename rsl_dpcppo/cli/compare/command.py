@@ -91,12 +91,21 @@ def _place(args: argparse.Namespace, num_jobs: int) -> Iterator[Place]:
 
 
 def _tune(args: argparse.Namespace, runs: list[Run], console: Console) -> None:
-    """Try the variants, stop early what earns little, and show what was found."""
+    """Try the variants, stop early what earns little, and show what was found.
+
+    Raises:
+        ConfigError: If the runs cannot be had, before any begins; or if some failed, once the others have ended.
+    """
+    from rsl_dpcppo.cli.compare.cluster import set_variables
+
+    set_variables()
     from rsl_dpcppo.cli.compare.tuning import run_tune  # imports Ray
 
-    table = run_tune(args, runs, console)
+    table, failures = run_tune(args, runs, console)
     results = [result for run in runs if len((result := _read(run, args.metrics)).curve.iterations)]
     _write(args, table, results, "tune")
+    if failures:
+        raise ConfigError(f"{len(failures)} variants failed: {_some(failures)}")
 
 
 def _show(args: argparse.Namespace, finished: list[Run], diverged: list[str]) -> None:

@@ -97,7 +97,7 @@ def run_all(jobs: Sequence[Job], place: Place, console: Console) -> None:
         return job.restarts > 0 or FAILED not in states or bool({*states} - {WAITING, RUNNING, FAILED})
 
     def work(job: Job) -> None:
-        take_to_end(job, place, lambda: may_begin(job), partial(console.print, markup=False))
+        take_to_end(job, place, lambda: may_begin(job), partial(console.print, markup=False, soft_wrap=True))
 
     with (
         stopped_by_signals(),
@@ -138,7 +138,7 @@ def take_to_end(job: Job, place: Place, may_begin: Callable[[], bool], tell: Cal
             break
         job.restarts += 1
         job.state = WAITING
-        tell(f"[WARNING] {job.title}: killed by a signal; taken up again.")
+        tell(f"[WARNING] {job.title}: killed; taken up again.")
     job.state = job.outcomes.get(job.status, FAILED)
     if job.status == OVER_MEMORY:
         tell(last_line(job.log))

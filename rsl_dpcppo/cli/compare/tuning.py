@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.util import get_current_placement_group, get_node_ip_address
@@ -28,7 +29,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from rich.console import Console
 from rich.live import Live
 
-from rsl_dpcppo.cli.compare.cluster import LOCAL, Cluster, connected
+from rsl_dpcppo.cli.compare.cluster import LOCAL, Cluster, connected, line_of
 from rsl_dpcppo.cli.compare.jobs import FAILED, RUNNING, Job, progress_table, stopped_by_signals, take_to_end
 from rsl_dpcppo.cli.compare.plan import Run
 from rsl_dpcppo.cli.compare.processes import GIB, Resources
@@ -44,14 +45,6 @@ SECONDS_OF_A_STEP = 1.0
 
 FINISHED, STOPPED, DIVERGED_STATE = "finished", "stopped early", "diverged"
 """How a trial ends, unless it fails."""
-
-VARIABLES = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # the other says much, whatever its verbosity
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the trainings have logs
-    "TUNE_MAX_PENDING_TRIALS_PG": "1000",
-}
-"""Tune's settings."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +85,7 @@ class Trial(tune.Trainable):
         self._result: dict[str, Any] = {"iteration": 0, "mean_return": math.nan}
 
     def step(self) -> dict[str, Any]:
-        """Report the next point of the curve, once it is there, else the last one again.
-
-        Raises:
-            RuntimeError: If a training failed.
-        """
+        """Report the next point of the curve, once it is there, else the last one again."""
         target = min(self._result["iteration"] + self._plan.grace, self._plan.iterations)
         if not self._working and not self._has_reached(target):
             tell = Console(quiet=True).print
@@ -105,9 +94,10 @@ class Trial(tune.Trainable):
             ]
         end = time.monotonic() + SECONDS_OF_A_STEP
         while not (is_there := self._has_reached(target)) and time.monotonic() < end:
-            self._check()
             if any(job.status == DIVERGED for job in self._jobs):
                 return {**self._result, "outcome": DIVERGED_STATE, "done": True}
+            if why := self._failure():
+                return {**self._result, "outcome": FAILED, "why": why, "done": True}
             time.sleep(0.1)
         if is_there:
             returns = [read_returns(job.log).get(target, math.nan) for job in self._jobs]
@@ -126,12 +116,12 @@ class Trial(tune.Trainable):
             return False
         return all(max(read_returns(job.log), default=0) >= target for job in self._jobs)
 
-    def _check(self) -> None:
+    def _failure(self) -> str:
+        """Return why a training failed; empty if none did."""
         for future in self._working:
-            if future.done():
-                future.result()
-        if failed := [job for job in self._jobs if job.state == FAILED]:
-            raise RuntimeError(f"{failed[0].title} failed; see {failed[0].log}.")
+            if future.done() and (error := future.exception()) is not None:
+                return line_of(error, 0)
+        return next((f"see {job.log}" for job in self._jobs if job.state == FAILED), "")
 
 
 class Watch(tune.Callback):
@@ -147,6 +137,8 @@ class Watch(tune.Callback):
         self._rows, self._iterations = rows, iterations
         self.reports: list[tuple[int, float]] = [(0, math.nan)] * len(rows)
         """Iteration and mean return that each trial reported last."""
+        self.failures: list[str] = []
+        """What trials failed of."""
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Show that a trial has begun."""
@@ -158,13 +150,18 @@ class Watch(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Show how a trial has ended."""
-        index, outcome = trial.config["trial"], trial.last_result.get("outcome", FINISHED)
-        is_whole = self.reports[index][0] >= self._iterations
-        self._rows[index].state = outcome if is_whole or outcome == DIVERGED_STATE else STOPPED
+        index, result = trial.config["trial"], trial.last_result
+        row, outcome = self._rows[index], result.get("outcome", FINISHED)
+        is_early = outcome == FINISHED and self.reports[index][0] < self._iterations
+        row.state = STOPPED if is_early else outcome
+        if outcome == FAILED:
+            self.failures.append(f"{row.title}: {result['why']}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Show that a trial has failed."""
-        self._rows[trial.config["trial"]].state = FAILED
+        """Show that a trial has failed itself, of which Tune has told."""
+        row = self._rows[trial.config["trial"]]
+        row.state = FAILED
+        self.failures.append(f"{row.title}: Ray's messages above say why")
 
 
 class Stop(tune.Stopper):
@@ -181,8 +178,8 @@ class Stop(tune.Stopper):
         return self.is_asked
 
 
-def run_tune(args: argparse.Namespace, runs: Sequence[Run], console: Console) -> str:
-    """Try all variants, and return a table of them, the best first.
+def run_tune(args: argparse.Namespace, runs: Sequence[Run], console: Console) -> tuple[str, list[str]]:
+    """Try all variants, and return a table of them, the best first, and what failed.
 
     Args:
         args: The command line.
@@ -190,7 +187,7 @@ def run_tune(args: argparse.Namespace, runs: Sequence[Run], console: Console) ->
         console: Where the progress is shown.
 
     Raises:
-        ConfigError: If the runs cannot be had on the cluster, or all of them failed.
+        ConfigError: If the runs cannot be had on the cluster.
         StoppedError: If this process is told to end.
     """
     resources = Resources(args.cores, args.gpus, args.memory)
@@ -198,8 +195,6 @@ def run_tune(args: argparse.Namespace, runs: Sequence[Run], console: Console) ->
     iterations = plans[0].iterations
     rows = [Job(plan.runs[0].variant.label, list, make_job(plan.runs[0], None, console).log) for plan in plans]
     watch, stop = Watch(rows, iterations), Stop()
-    for name, value in VARIABLES.items():
-        os.environ.setdefault(name, value)
     cores = (resources.cores or 1) * args.seeds
     address = args.ray or LOCAL
     with (
@@ -238,9 +233,13 @@ def run_tune(args: argparse.Namespace, runs: Sequence[Run], console: Console) ->
             fitting.result()
         except BaseException:
             stop.is_asked = True
-            fitting.result()
+            try:
+                fitting.result()
+            except BaseException:
+                ray.shutdown()  # the trainings end with it, and so does Tune
+                raise
             raise
-    return format_trials(rows, watch.reports)
+    return format_trials(rows, watch.reports), watch.failures
 
 
 def grace_period(iterations: int, given: int | None) -> int:
@@ -315,8 +314,6 @@ def _check_room(resources: Resources, num_seeds: int) -> None:
     Raises:
         ConfigError: Says what a trial takes.
     """
-    import ray
-
     needs = {"CPU": resources.cores or 1, "GPU": resources.gpus, "memory": (resources.memory or 0) * GIB}
     has = ray.cluster_resources()
     if any(has.get(name, 0) < num_seeds * need for name, need in needs.items()):
