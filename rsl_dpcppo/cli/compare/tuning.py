@@ -77,7 +77,9 @@ class Trial(tune.Trainable):
         os.chdir(self._plan.folder)
         quiet = Console(quiet=True)
         self._jobs = [make_job(run, self._plan.device, quiet) for run in self._plan.runs]
-        self._left = [job for job, run in zip(self._jobs, self._plan.runs, strict=True) if not is_finished(run.cfg)]
+        for job, run in zip(self._jobs, self._plan.runs, strict=True):
+            job.status = 0 if is_finished(run.cfg) else job.status
+        self._left = [job for job in self._jobs if job.status != 0]
         node = PlacementGroupSchedulingStrategy(get_current_placement_group())
         self._cluster = Cluster(len(self._left), self._plan.resources, node)
         self._pool = ThreadPoolExecutor(len(self._jobs))
@@ -112,9 +114,9 @@ class Trial(tune.Trainable):
 
     def _has_reached(self, target: int) -> bool:
         """Return whether all trainings have made so many iterations, and have ended if these are all of them."""
-        if target == self._plan.iterations and any(job.status != 0 for job in self._left):
-            return False
-        return all(max(read_returns(job.log), default=0) >= target for job in self._jobs)
+        going_on = [job for job in self._jobs if job.status != 0]
+        is_last = target == self._plan.iterations
+        return not any(is_last or max(read_returns(job.log), default=0) < target for job in going_on)
 
     def _failure(self) -> str:
         """Return why a training failed; empty if none did."""
