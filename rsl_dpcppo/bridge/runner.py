@@ -301,6 +301,8 @@ class Runner(OnPolicyRunner):
             raise NonFiniteError(f"{reason} No checkpoint is written; the last one is from before it.")
         if hasattr(self.env, "state_dict"):
             checkpoint["env_state_dict"] = self.env.state_dict()
+        if (writer := generation.writer(self)) is not None:
+            writer.flush()  # TensorBoard's waits for seconds: the logs would lack iterations that the checkpoint has
         write_checkpoint(checkpoint, path)
         generation.upload_model(self, path)
 

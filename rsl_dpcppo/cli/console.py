@@ -72,5 +72,7 @@ def _lines() -> Show:
 
 
 def _reward(iteration: Iteration) -> str:
-    """Return the mean reward as RSL-RL prints it; a dash before the first episode has ended."""
-    return "-" if iteration.mean_reward is None else f"{iteration.mean_reward:.2f}"
+    """Return the mean reward as RSL-RL prints it, a small one with more digits; a dash before an episode has ended."""
+    if iteration.mean_reward is None:
+        return "-"
+    return f"{iteration.mean_reward:.{2 if abs(iteration.mean_reward) >= 1.0 else 4}f}"

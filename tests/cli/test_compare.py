@@ -18,7 +18,7 @@ import pytest
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-from rsl_dpcppo.cli.compare import command, compare
+from rsl_dpcppo.cli.compare import command, compare, progress
 from rsl_dpcppo.cli.compare.command import read
 from rsl_dpcppo.cli.compare.curves import draw, write_csv
 from rsl_dpcppo.cli.compare.jobs import Job
@@ -258,7 +258,7 @@ def test_fields_are_varied_in_every_combination_or_in_pairs() -> None:
 def train_in_process(jobs: Sequence[Job], *_: Any) -> None:
     """Do what ``run_all`` does, in a second instead of ten."""
     for job in jobs:
-        train(job.command()[len(command.TRAIN) :])
+        train(job.command()[len(progress.TRAIN) :])
         job.status, job.state = 0, "finished"
 
 
@@ -294,7 +294,7 @@ def test_failed_run_names_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     script = tmp_path / "train.py"
     script.write_text("raise SystemExit('no room left')")
-    monkeypatch.setattr(command, "TRAIN", (sys.executable, str(script)))
+    monkeypatch.setattr(progress, "TRAIN", (sys.executable, str(script)))
     with pytest.raises(ConfigError, match=r"seed1\.log"):
         compare(["--iterations=1", *SMALL])
     assert "no room left" in next((tmp_path / "logs").rglob("seed1.log")).read_text()

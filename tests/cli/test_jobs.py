@@ -7,25 +7,22 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from rich.console import Console
 
-from rsl_dpcppo.cli.compare.jobs import (
-    MOST_RESTARTS,
-    Job,
-    last_iteration,
-    progress_table,
-    run_all,
-    threads_each,
-    was_killed,
-)
+from rsl_dpcppo.cli.compare.jobs import MOST_RESTARTS, Job, last_iteration, progress_table, run_all, was_killed
+from rsl_dpcppo.cli.compare.machine import Machine, threads_each
+from rsl_dpcppo.cli.compare.processes import OVER_MEMORY, Resources
 
 OUTCOMES = {0: "finished", 3: "diverged"}
 
@@ -47,7 +44,7 @@ def text_of(jobs: list[Job]) -> str:
 def test_so_many_run_at_a_time(tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     jobs = [job(tmp_path, f"j{i}", f"echo 1 >> {shared}; sleep 0.3; echo -1 >> {shared}") for i in range(5)]
-    run_all(jobs, 2, Console(quiet=True))
+    run_all(jobs, Machine(2, Resources()), Console(quiet=True))
     assert max(itertools.accumulate(int(line) for line in shared.read_text().split())) == 2
     assert [(each.status, each.state) for each in jobs] == [(0, "finished")] * 5
 
@@ -60,14 +57,54 @@ def test_cores_are_shared_unless_threads_are_set(tmp_path: Path, monkeypatch: py
         if given:
             monkeypatch.setenv("OMP_NUM_THREADS", given)
         one = job(tmp_path, f"threads{given}", "echo $OMP_NUM_THREADS")
-        run_all([one], 3, Console(quiet=True))
+        run_all([one], Machine(3, Resources()), Console(quiet=True))
         assert one.log.read_text().strip() == expected
+
+
+def test_cores_of_a_run_go_before_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    one = job(tmp_path, "cores", "echo $OMP_NUM_THREADS")
+    run_all([one], Machine(1, Resources(cores=3)), Console(quiet=True))
+    assert one.log.read_text().strip() == "3"
+
+
+TAKE_MEMORY = f"{sys.executable} -c 'import time; taken = bytearray(200 * 2**20); time.sleep(60)' & wait"
+"""Takes it in a child, as environments do that are processes of their own."""
+
+
+def test_a_run_that_takes_too_much_memory_is_ended_and_not_taken_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [job(tmp_path, "small", "exit 0"), job(tmp_path, "large", TAKE_MEMORY)]
+    run_all(jobs, Machine(2, Resources(memory=0.1)), Console(width=200))
+    small, large = jobs
+    assert (small.state, large.state, large.status, large.restarts) == ("finished", "failed", OVER_MEMORY, 0)
+    message = re.search(
+        r"\[ERROR\] large: ended, because it took (\d\.\d+) GiB of memory, and --memory is 0.1", large.log.read_text()
+    )
+    assert message
+    assert 0.1 < float(message.group(1)) < 0.5
+    assert message.group() in capsys.readouterr().out
+
+
+def test_a_run_waits_until_its_memory_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What those that run may still take is not free; one is run however little there is."""
+    shared = tmp_path / "shared"
+    most = {}
+    for free in (0.0, 2.5, 9.0):
+        shared.unlink(missing_ok=True)
+        monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: SimpleNamespace(available=free * 2**30))
+        jobs = [job(tmp_path, f"j{i}", f"echo 1 >> {shared}; sleep 0.3; echo -1 >> {shared}") for i in range(3)]
+        run_all(jobs, Machine(3, Resources(memory=1.0)), Console(quiet=True))
+        assert [each.state for each in jobs] == ["finished"] * 3
+        most[free] = max(itertools.accumulate(int(line) for line in shared.read_text().split()))
+    assert most == {0.0: 1, 2.5: 2, 9.0: 3}
 
 
 def test_a_killed_run_is_taken_up_a_few_times(tmp_path: Path) -> None:
     scripts = iter(["kill -9 $$", "exit 143", "echo done"])
     healed, dying = job(tmp_path, "healed", lambda: next(scripts)), job(tmp_path, "dying", "kill -9 $$")
-    run_all([healed, dying], 1, Console(quiet=True))
+    run_all([healed, dying], Machine(1, Resources()), Console(quiet=True))
     assert (healed.status, healed.state, healed.restarts) == (0, "finished", 2)
     assert (dying.status, dying.state, dying.restarts) == (-9, "failed", MOST_RESTARTS)
     assert [was_killed(status) for status in (-9, 143, 130, 0, 1, 2, 3)] == [True, True, True, *[False] * 4]
@@ -75,10 +112,10 @@ def test_a_killed_run_is_taken_up_a_few_times(tmp_path: Path) -> None:
 
 def test_a_failure_does_not_end_the_others_unless_it_is_the_first(tmp_path: Path) -> None:
     first = [job(tmp_path, "a", "exit 2"), job(tmp_path, "b", "exit 0")]
-    run_all(first, 1, Console(quiet=True))
+    run_all(first, Machine(1, Resources()), Console(quiet=True))
     assert [each.state for each in first] == ["failed", "waiting"]
     later = [job(tmp_path, "c", "exit 0"), job(tmp_path, "d", "exit 2"), job(tmp_path, "e", "exit 3")]
-    run_all(later, 1, Console(quiet=True))
+    run_all(later, Machine(1, Resources()), Console(quiet=True))
     assert [each.state for each in later] == ["finished", "failed", "diverged"]
 
 
@@ -99,11 +136,13 @@ import sys
 from pathlib import Path
 from rich.console import Console
 from rsl_dpcppo.cli.compare.jobs import Job, run_all
+from rsl_dpcppo.cli.compare.machine import Machine
+from rsl_dpcppo.cli.compare.processes import Resources
 from rsl_dpcppo.errors import StoppedError
 script = "trap 'echo ended; exit 143' TERM; echo begun; while :; do sleep 0.05; done"
 jobs = [Job(name, lambda: ["sh", "-c", script], Path(f"{name}.log")) for name in "abc"]
 try:
-    run_all(jobs, 2, Console(quiet=True))
+    run_all(jobs, Machine(2, Resources()), Console(quiet=True))
 except StoppedError as error:
     sys.exit(f"{error} {error.signal}")
 """

@@ -6,33 +6,24 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import re
-import sys
-from pathlib import Path
+import contextlib
+from collections.abc import Iterator
 
 from rich.console import Console
 
 from rsl_dpcppo.cli.compare.arguments import parse_compare
 from rsl_dpcppo.cli.compare.curves import draw, write_csv
 from rsl_dpcppo.cli.compare.isaaclab import is_of_isaaclab, isaaclab_commands
-from rsl_dpcppo.cli.compare.jobs import FAILED, Job, run_all
+from rsl_dpcppo.cli.compare.jobs import FAILED, Place, run_all
+from rsl_dpcppo.cli.compare.machine import Machine
 from rsl_dpcppo.cli.compare.plan import Run, Variant, agent_variants, make_runs
+from rsl_dpcppo.cli.compare.processes import Resources
+from rsl_dpcppo.cli.compare.progress import is_finished, make_job, run_folders
 from rsl_dpcppo.cli.compare.results import Result, read_result
 from rsl_dpcppo.cli.compare.table import format_table
 from rsl_dpcppo.cli.dispatch import DIVERGED
-from rsl_dpcppo.cli.run_cfg import LOG_ROOT, load_agent
-from rsl_dpcppo.config import RunnerCfg
+from rsl_dpcppo.cli.run_cfg import LOG_ROOT
 from rsl_dpcppo.errors import ConfigError
-
-TRAIN = (sys.executable, "-m", "rsl_dpcppo.cli", "train")
-"""The command that trains one run."""
-
-FREE = ("run_name", "max_iterations", "experiment_name")
-"""Fields in which a run may differ from what is asked for now."""
-
-OUTCOMES = {0: "finished", DIVERGED: "diverged"}
-"""What exit statuses of a training mean; any other is a failure."""
 
 
 def compare(arguments: list[str]) -> None:
@@ -49,7 +40,9 @@ def compare(arguments: list[str]) -> None:
     if len(tasks) < len(args.task):
         print("Isaac Lab trains its tasks itself, and its logs stay with it. These are the commands:")
         print(*isaaclab_commands(set(args.task) - set(tasks), variants, args), sep="\n")
-    if runs:
+    if args.tune:
+        _tune(args, runs, Console())
+    elif runs:
         _finish(args, runs, Console())
 
 
@@ -69,9 +62,10 @@ def _finish(args: argparse.Namespace, runs: list[Run], console: Console) -> None
     Raises:
         ConfigError: If a run cannot be continued, before any begins; or if one failed, once the others have ended.
     """
-    jobs = {run.title: _job(run, args.device, console) for run in runs if not _is_finished(run.cfg)}
+    jobs = {run.title: make_job(run, args.device, console) for run in runs if not is_finished(run.cfg)}
     if jobs:
-        run_all(list(jobs.values()), args.jobs, console)
+        with _place(args, len(jobs)) as place:
+            run_all(list(jobs.values()), place, console)
     statuses = {run.title: jobs[run.title].status if run.title in jobs else 0 for run in runs}
     if finished := [run for run in runs if statuses[run.title] == 0]:
         diverged = [title for title, status in statuses.items() if status == DIVERGED]
@@ -82,6 +76,38 @@ def _finish(args: argparse.Namespace, runs: list[Run], console: Console) -> None
         raise ConfigError(f"No run finished: {_some(list(statuses))}. The ends of their logs say why.")
 
 
+@contextlib.contextmanager
+def _place(args: argparse.Namespace, num_jobs: int) -> Iterator[Place]:
+    """Give where the runs are made."""
+    resources = Resources(args.cores, args.gpus, args.memory)
+    if args.ray is None:
+        yield Machine(args.jobs or 1, resources)
+        return
+    # Not before: no other system than Ray's has all that it takes.
+    from rsl_dpcppo.cli.compare.cluster import Cluster, connected
+
+    with connected(args.ray, resources):
+        yield Cluster(num_jobs, resources)
+
+
+def _tune(args: argparse.Namespace, runs: list[Run], console: Console) -> None:
+    """Try the variants, stop early what earns little, and show what was found.
+
+    Raises:
+        ConfigError: If the runs cannot be had, before any begins; or if some failed, once the others have ended.
+    """
+    from rsl_dpcppo.cli.compare.cluster import set_variables
+
+    set_variables()
+    from rsl_dpcppo.cli.compare.tuning import run_tune  # imports Ray
+
+    table, failures = run_tune(args, runs, console)
+    results = [result for run in runs if len((result := _read(run, args.metrics)).curve.iterations)]
+    _write(args, table, results, "tune")
+    if failures:
+        raise ConfigError(f"{len(failures)} variants failed: {_some(failures)}")
+
+
 def _show(args: argparse.Namespace, finished: list[Run], diverged: list[str]) -> None:
     """Write the table, the curves and their pictures."""
     labels = list(dict.fromkeys(run.variant.label for run in finished))
@@ -90,91 +116,33 @@ def _show(args: argparse.Namespace, finished: list[Run], diverged: list[str]) ->
     table = format_table(results, reference=labels[0])
     if diverged:
         table += f"\nNot in the table, because a loss became infinite: {'; '.join(diverged)}.\n"
-    folder = LOG_ROOT / args.name
-    (folder / "table.md").write_text(table, encoding="utf-8")
-    write_csv(results, folder / "curves.csv")
-    draw(results, folder / "curves.png")
-    for name in args.metrics:
-        draw(results, folder / f"curves_{name}.png", name)
-    print(f"\n{table}\n[INFO] Table, curves and pictures: {folder.resolve()}")
+    _write(args, table, results, "table")
 
 
-def _job(run: Run, device: str | None, console: Console) -> Job:
-    """Return what trains a run to its end, from wherever it is."""
-    cfg = run.cfg
-    log = LOG_ROOT / cfg.experiment_name / f"{cfg.run_name}.log"
-
-    def command() -> list[str]:
-        done = _num_done(_folders(cfg))
-        text = f"[INFO] {run.title}: from iteration {done} to {cfg.max_iterations}"
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-        return _train_command(run, device, done)
-
-    return Job(run.title, command, log, OUTCOMES)
-
-
-def _train_command(run: Run, device: str | None, done: int) -> list[str]:
-    """Return the command that takes a run to its end.
+def _write(args: argparse.Namespace, table: str, results: list[Result], name: str) -> None:
+    """Write a table and the curves of its runs, and show the table.
 
     Args:
-        run: The run.
-        device: Where it runs; None leaves it to the run.
-        done: Iterations that it has already.
+        args: The command line.
+        table: The table.
+        results: The runs that have curves.
+        name: What the table's file is called.
     """
-    cfg = run.cfg
-    command = [
-        *TRAIN,
-        f"--task={run.task}",
-        f"--agent={run.variant.agent}",
-        *([f"--device={device}"] if device else []),
-    ]
-    command += [f"--seed={cfg.seed}", f"--num_envs={cfg.num_envs}", f"--run_name={cfg.run_name}"]
-    command += [f"--experiment_name={cfg.experiment_name}", *run.variant.overrides]
-    if done:
-        command += ["--resume", rf"--load_run=.*_{cfg.run_name}(_\d+)?$"]
-    return [*command, f"--max_iterations={max(1, cfg.max_iterations - done)}"]
-
-
-def _is_finished(cfg: RunnerCfg) -> bool:
-    """Return whether a run has its iterations and its evaluation.
-
-    Raises:
-        ConfigError: If it has more iterations than asked for, or other settings.
-    """
-    folders = _folders(cfg)
-    _check_same(cfg, folders)
-    done = _num_done(folders)
-    # One that was killed while it was evaluated is taken up for one more iteration.
-    if done > cfg.max_iterations + 1:
-        raise ConfigError(f"'{folders[-1]}' has {done} iterations already; ask for as many, or give another --name.")
-    return done >= cfg.max_iterations and (folders[-1] / "evaluation.json").is_file()
-
-
-def _num_done(folders: list[Path]) -> int:
-    return max((int(path.stem[6:]) + 1 for folder in folders for path in folder.glob("model_*.pt")), default=0)
+    folder = LOG_ROOT / args.name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.md").write_text(table, encoding="utf-8")
+    if results:
+        write_csv(results, folder / "curves.csv")
+        draw(results, folder / "curves.png")
+        for metric in args.metrics:
+            draw(results, folder / f"curves_{metric}.png", metric)
+    print(f"\n{table}\n[INFO] Table, curves and pictures: {folder.resolve()}")
 
 
 def _read(run: Run, metrics: list[str]) -> Result:
     cfg = run.cfg
     batch = cfg.num_envs * cfg.num_steps_per_env
-    return read_result(run.task, run.variant.label, cfg.seed, _folders(cfg), batch, metrics)
-
-
-def _folders(cfg: RunnerCfg) -> list[Path]:
-    """Return the folders of a run and of its continuations, oldest first."""
-    root = LOG_ROOT / cfg.experiment_name
-    names = sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
-    return [root / name for name in names if re.fullmatch(rf".*_{cfg.run_name}(_\d+)?", name)]
-
-
-def _check_same(cfg: RunnerCfg, folders: list[Path]) -> None:
-    """Refuse to mix runs of different settings."""
-    for folder in folders:
-        saved = load_agent(folder)
-        if saved is None:
-            continue
-        if dataclasses.replace(saved, **{name: getattr(cfg, name) for name in FREE}) != cfg:
-            raise ConfigError(f"'{folder}' was made with other settings; give this comparison another --name.")
+    return read_result(run.task, run.variant.label, cfg.seed, run_folders(cfg), batch, metrics)
 
 
 def _some(names: list[str], most: int = 5) -> str:

@@ -1,27 +1,28 @@
 # Copyright (c) 2026, The rsl-dpcppo authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Several trainings at a time on one machine, each a process of its own, and a table of how far they are."""
+"""Several trainings at a time, wherever they run: their restarts, their end, and a table of how far they are."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from rsl_dpcppo.bridge.stopping import SIGNALS
+from rsl_dpcppo.cli.compare.processes import OVER_MEMORY
 from rsl_dpcppo.errors import StoppedError
 
 MOST_RESTARTS = 3
@@ -43,6 +44,8 @@ class Job:
     """Where what it prints is appended."""
     outcomes: dict[int, str] = field(default_factory=dict)
     """What exit statuses mean, where it is not :data:`FAILED`."""
+    needs: Callable[[], list[Path]] = list
+    """Returns the files that the command reads of what was trained before."""
     state: str = WAITING
     """What the table says."""
     restarts: int = 0
@@ -51,72 +54,55 @@ class Job:
     """Exit status, once it has ended."""
 
 
-class Children:
-    """Processes that can be ended together, whichever thread waits for them."""
+class Place(Protocol):
+    """Where trainings run."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self.are_stopping = False
+    num_at_a_time: int
+    """How many jobs it is given at a time."""
 
-    def run(self, command: Sequence[str], log: Path, environment: dict[str, str]) -> int:
-        """Run a command to its end, its output appended to a file, and return its exit status."""
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as file:
-            with self._lock:
-                if self.are_stopping:
-                    return -signal.SIGTERM
-                # In a session of its own: Ctrl-C reaches this process alone, which passes it on once. A second signal
-                # would end a training within its iteration.
-                process = subprocess.Popen(
-                    command, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-                )
-                self._running.add(process)
-            try:
-                return process.wait()
-            finally:
-                with self._lock:
-                    self._running.discard(process)
+    @property
+    def is_stopping(self) -> bool:
+        """Whether :meth:`stop` was called."""
+
+    def run(self, job: Job, may_begin: Callable[[], bool]) -> int | None:
+        """Run a job to its end, and return its exit status, that of a signal where the place was lost to it.
+
+        Args:
+            job: The job; its state is :data:`RUNNING` once it has begun.
+            may_begin: Asked when there is room for the job.
+
+        Returns:
+            None if the job was not begun, because it may not or because all are told to end.
+        """
 
     def stop(self) -> None:
-        """Tell all to end, and start no more. A training ends its iteration first, unless it is told a second time."""
-        with self._lock:
-            self.are_stopping = True
-            for process in self._running:
-                process.terminate()
+        """Tell all jobs to end, and begin no more. A training ends its iteration first, unless told a second time."""
 
 
-def run_all(jobs: Sequence[Job], num_at_a_time: int, console: Console) -> None:
+def run_all(jobs: Sequence[Job], place: Place, console: Console) -> None:
     """Run jobs to their ends, and fill in their status. What ends this process ends them, after their iterations.
 
     Args:
         jobs: The jobs, in the order in which they begin.
-        num_at_a_time: Number of processes.
+        place: Where they run.
         console: Where the table is shown.
 
     Raises:
         StoppedError: If this process is told to end; a second signal does not wait for the iterations.
     """
-    children, environment = Children(), {"OMP_NUM_THREADS": str(threads_each(num_at_a_time)), **os.environ}
+
+    def may_begin(job: Job) -> bool:
+        states = [other.state for other in jobs]
+        # What is wrong with the first is wrong with all, if none has gone well yet.
+        return job.restarts > 0 or FAILED not in states or bool({*states} - {WAITING, RUNNING, FAILED})
 
     def work(job: Job) -> None:
-        states = [other.state for other in jobs]
-        if FAILED in states and not {*states} - {WAITING, RUNNING, FAILED}:
-            return  # none has gone well yet: what is wrong with the first is wrong with all
-        while True:
-            job.state = RUNNING
-            job.status = children.run(job.command(), job.log, environment)
-            if children.are_stopping or not was_killed(job.status) or job.restarts == MOST_RESTARTS:
-                break
-            job.restarts += 1
-            console.print(f"[WARNING] {job.title}: killed by a signal; taken up again.", markup=False)
-        job.state = job.outcomes.get(job.status, FAILED)
+        take_to_end(job, place, lambda: may_begin(job), partial(console.print, markup=False, soft_wrap=True))
 
     with (
-        _stopped_by_signals(),
+        stopped_by_signals(),
         Live(get_renderable=lambda: progress_table(jobs), console=console, refresh_per_second=2),
-        ThreadPoolExecutor(num_at_a_time) as pool,
+        ThreadPoolExecutor(place.num_at_a_time) as pool,
     ):
         futures = [pool.submit(work, job) for job in jobs]
         try:
@@ -125,19 +111,37 @@ def run_all(jobs: Sequence[Job], num_at_a_time: int, console: Console) -> None:
                 if future.done():
                     future.result()
         except BaseException:
-            children.stop()
+            place.stop()
             try:
                 pool.shutdown(cancel_futures=True)
             except BaseException:
-                children.stop()
+                place.stop()
                 raise
             raise
 
 
-def threads_each(num_at_a_time: int) -> int:
-    """Return the number of threads of each process with which they share this process's cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // num_at_a_time)
+def take_to_end(job: Job, place: Place, may_begin: Callable[[], bool], tell: Callable[[str], None]) -> None:
+    """Run a job to its end, taking it up again where a signal killed it, and fill in its status.
+
+    Args:
+        job: The job.
+        place: Where it runs.
+        may_begin: Asked when there is room for it.
+        tell: Tells the user what happened.
+    """
+    while True:
+        status = place.run(job, may_begin)
+        if status is None:
+            return
+        job.status = status
+        if place.is_stopping or not was_killed(status) or job.restarts == MOST_RESTARTS:
+            break
+        job.restarts += 1
+        job.state = WAITING
+        tell(f"[WARNING] {job.title}: killed; taken up again.")
+    job.state = job.outcomes.get(job.status, FAILED)
+    if job.status == OVER_MEMORY:
+        tell(last_line(job.log))
 
 
 def was_killed(status: int) -> bool:
@@ -155,23 +159,28 @@ def progress_table(jobs: Sequence[Job]) -> Table:
     return table
 
 
-def last_iteration(log: Path, tail: int = 8192) -> str:
-    """Return the iteration that the end of a training's output names, such as "12/200"; empty if it names none.
+def last_iteration(log: Path) -> str:
+    """Return the iteration that the end of a training's output names, such as "12/200"; empty if it names none."""
+    found = re.findall(r"Learning iteration (\d+/\d+)", _end(log))
+    return found[-1] if found else ""
 
-    Args:
-        log: The file.
-        tail: How many bytes of its end are looked at.
-    """
+
+def last_line(log: Path) -> str:
+    """Return the last line of a training's output; empty if there is none."""
+    return _end(log).strip().rpartition("\n")[2]
+
+
+def _end(log: Path, size: int = 8192) -> str:
+    """Return the last bytes of a file as text; empty if there is none."""
     if not log.is_file():
         return ""
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - tail))
-        found = re.findall(rb"Learning iteration (\d+/\d+)", file.read())
-    return found[-1].decode() if found else ""
+        file.seek(max(0, log.stat().st_size - size))
+        return file.read().decode(errors="replace")
 
 
 @contextlib.contextmanager
-def _stopped_by_signals() -> Iterator[None]:
+def stopped_by_signals() -> Iterator[None]:
     """Raise a StoppedError where a signal asks this process to end."""
 
     def stop(number: int, _: FrameType | None) -> None:
