@@ -467,6 +467,7 @@ def test_mixed_precision() -> None:
     assert all(p.dtype == torch.float32 for p in runner.alg.model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(GENERATION != 5 or VERSION.release < (5, 1), reason="from RSL-RL 5.1")
 def test_torch_compile() -> None:
     """Compiled and plain models give the same update."""

@@ -300,6 +300,7 @@ def test_failed_run_names_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "no room left" in next((tmp_path / "logs").rglob("seed1.log")).read_text()
 
 
+@pytest.mark.slow
 def test_run_that_diverges_is_named_and_the_others_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     compare(["--agents=ppo,dpcppo", "--iterations=2", *SMALL, "dpcppo.algorithm.flow_learning_rate=1e38"])

@@ -78,6 +78,7 @@ def assert_alike(folder: Path) -> None:
     assert (first["seed"], second["seed"]) == (7, 8)
 
 
+@pytest.mark.slow
 def test_two_processes_train_resume_and_fail_as_one(tmp_path: Path) -> None:
     process = launch(tmp_path, "--max_iterations=2", "--seed=7")
     output = finish(process)

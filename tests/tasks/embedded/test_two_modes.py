@@ -17,9 +17,10 @@ import torch
 from agents import make_runner
 
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
+from rsl_dpcppo.bridge.version import GENERATION
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.tasks.agents import to_peer
-from rsl_dpcppo.tasks.embedded.tasks import two_modes_dpcppo, two_modes_dpcppo_modes
+from rsl_dpcppo.tasks.embedded.tasks import two_modes_dpcppo, two_modes_dpcppo_modes, two_modes_off_policy
 from rsl_dpcppo.tasks.embedded.two_modes import TwoModesCfg, TwoModesEnv, mode_shares, report, reward
 
 MODES = torch.tensor([0.6, -1.2])
@@ -76,7 +77,7 @@ def two_modes_fold() -> Any:
     [
         (two_modes_dpcppo_modes, TwoModesCfg()),
         pytest.param(two_modes_dpcppo_modes, TwoModesCfg(modes=[0.6, -1.2], width=0.15), marks=pytest.mark.slow),
-        (two_modes_fold, TwoModesCfg()),
+        pytest.param(two_modes_fold, TwoModesCfg(), marks=pytest.mark.slow),
     ],
 )
 def test_both_modes_are_held(agent: Callable[[], Any], cfg: TwoModesCfg, tmp_path: Path) -> None:
@@ -89,6 +90,20 @@ def test_both_modes_are_held(agent: Callable[[], Any], cfg: TwoModesCfg, tmp_pat
     evaluation = json.loads((tmp_path / "evaluation.json").read_text())["Flow+Res"]
     assert evaluation["mean_return"] > 0.8
     assert list(evaluation["modes"]) == [f"{mode:+g}" for mode in cfg.modes]
+    assert min(evaluation["modes"].values()) > 0.25
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(GENERATION != 5, reason="off-policy agents need rsl-rl-lib 5.x")
+def test_sdac_holds_both_modes_though_its_critics_choose(tmp_path: Path) -> None:
+    cfg = two_modes_off_policy("sdac")
+    torch.manual_seed(1)
+    env = TwoModesEnv(TwoModesCfg(), num_envs=cfg.num_envs)
+    runner = make_runner(env, to_rsl_rl(cfg))
+    runner.learn(cfg.max_iterations)
+    report({"SDAC": runner.get_inference_policy("cpu")}, env, tmp_path)
+    evaluation = json.loads((tmp_path / "evaluation.json").read_text())["SDAC"]
+    assert evaluation["mean_return"] > 0.95
     assert min(evaluation["modes"].values()) > 0.25
 
 
