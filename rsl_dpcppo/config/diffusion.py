@@ -145,10 +145,13 @@ DUAL = {"temperature": "dual", "temperature_learning_rate": 1e-2}
 FAST_ACTIVATION = {"activation": "relu"}
 """SAC's. The published mish takes a CPU core four times as long as the products of matrices beside it."""
 
-ACTOR_OF_FEW: dict[str, Any] = {"num_candidates": 8, "flow_steps": 10}
-"""The policy's fields for few environments, which are where two CPU cores learn: half of the published chain."""
+NETWORKS_OF_FEW: dict[str, dict[str, Any]] = {
+    "actor": {"num_candidates": 8, "flow_steps": 10, **FAST_ACTIVATION},
+    "critic": FAST_ACTIVATION,
+}
+"""Fields of the models for few environments, which are where two CPU cores learn: half of the published chain."""
 
-ACTOR_OF_MANY: dict[str, Any] = {"num_candidates": 4}
+NETWORKS_OF_MANY: dict[str, dict[str, Any]] = {"actor": {"num_candidates": 4}}
 """The same for many."""
 
 
@@ -165,11 +168,6 @@ class DiffusionRunnerCfg(OffPolicyRunnerCfg):
     def sized(self, num_envs: int) -> DiffusionRunnerCfg:
         """Return the agent with the settings that suit a number of environments; other fields are left."""
         sized: Any = super().sized(num_envs)
-        actor, critic = ACTOR_OF_MANY, {}
-        if num_envs < MANY_ENVS:
-            actor, critic = {**ACTOR_OF_FEW, **FAST_ACTIVATION}, FAST_ACTIVATION
-        return dataclasses.replace(
-            sized,
-            actor=dataclasses.replace(sized.actor, **actor),
-            critic=dataclasses.replace(sized.critic, **critic),
-        )
+        networks = NETWORKS_OF_MANY if num_envs >= MANY_ENVS else NETWORKS_OF_FEW
+        changed = {name: dataclasses.replace(getattr(sized, name), **fields) for name, fields in networks.items()}
+        return dataclasses.replace(sized, **changed)

@@ -295,5 +295,9 @@ def test_agents_have_the_settings_of_their_number_of_environments() -> None:
     assert (few.algorithm.batch_size, many.algorithm.batch_size) == (256, 8192)
     assert many.algorithm.replay_size == 4096 * 1024
     assert many.algorithm.critic_layer_norm
+    assert [(x.actor.flow_steps, x.actor.num_candidates, x.critic.activation) for x in (few, many)] == [
+        (10, 8, "relu"),
+        (20, 4, "mish"),
+    ]
     assert many.actor.obs_normalization
     assert dataclasses.asdict(rsl_dpcppo.DPMDRunnerCfg())["algorithm"]["q_norm"] == "state"

@@ -61,9 +61,10 @@ class Remote:
         import ray
 
         self._resources = resources
-        options: dict[str, Any] = {"num_cpus": resources.cores or 1, "num_gpus": resources.gpus}
-        if resources.memory:
-            options["memory"] = int(resources.memory * GIB)
+        needs = ray_resources(resources)
+        options: dict[str, Any] = {"num_cpus": needs["CPU"], "num_gpus": needs["GPU"]}
+        if needs["memory"]:
+            options["memory"] = needs["memory"]
         if node is not None:
             options["scheduling_strategy"] = node
         # What it does is not done again by Ray: the job is, from its last checkpoint.
@@ -230,11 +231,17 @@ def _check_resources(nodes: list[dict[str, Any]], resources: Resources) -> None:
     Raises:
         ConfigError: Says what the nodes have.
     """
-    needs = {"CPU": resources.cores or 1, "GPU": resources.gpus, "memory": (resources.memory or 0) * GIB}
+    needs = ray_resources(resources)
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     if not any(all(node.get(name, 0) >= need for name, need in needs.items()) for node in alive):
         have = sorted({f"{_of_node(node)}" for node in alive})
         raise ConfigError(f"A run takes {resources}, which no node of the Ray cluster has: {'; '.join(have)}.")
+
+
+def ray_resources(resources: Resources) -> dict[str, float]:
+    """Return what a run takes by the names that Ray has for it, memory in bytes; 0 of what it does not ask for."""
+    memory = int((resources.memory or 0) * GIB)
+    return {"CPU": resources.cores or 1, "GPU": resources.gpus, "memory": memory}
 
 
 def _of_node(node: dict[str, float]) -> Resources:

@@ -29,11 +29,11 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from rich.console import Console
 from rich.live import Live
 
-from rsl_dpcppo.cli.compare.cluster import LOCAL, Cluster, connected, line_of
+from rsl_dpcppo.cli.compare.cluster import LOCAL, Cluster, connected, line_of, ray_resources
 from rsl_dpcppo.cli.compare.jobs import FAILED, RUNNING, Job, progress_table, stopped_by_signals, take_to_end
 from rsl_dpcppo.cli.compare.plan import Run
-from rsl_dpcppo.cli.compare.processes import GIB, Resources
-from rsl_dpcppo.cli.compare.progress import is_finished, make_job
+from rsl_dpcppo.cli.compare.processes import Resources
+from rsl_dpcppo.cli.compare.progress import OUTCOMES, is_finished, make_job
 from rsl_dpcppo.cli.dispatch import DIVERGED
 from rsl_dpcppo.errors import ConfigError
 
@@ -43,7 +43,7 @@ REDUCTION = 3
 SECONDS_OF_A_STEP = 1.0
 """How long a trial waits for its trainings until Tune may stop it."""
 
-FINISHED, STOPPED, DIVERGED_STATE = "finished", "stopped early", "diverged"
+FINISHED, STOPPED, DIVERGED_STATE = OUTCOMES[0], "stopped early", OUTCOMES[DIVERGED]
 """How a trial ends, unless it fails."""
 
 
@@ -304,9 +304,7 @@ def _plans(args: argparse.Namespace, runs: Sequence[Run], resources: Resources) 
 
 def _bundles(resources: Resources, num_seeds: int) -> tune.PlacementGroupFactory:
     """Return what a trial takes: next to nothing here, where its files come, and a node's for each seed."""
-    each: dict[str, float] = {"CPU": resources.cores or 1, "GPU": resources.gpus}
-    each["memory"] = int((resources.memory or 0) * GIB)
-    taken = {name: amount for name, amount in each.items() if amount}
+    taken = {name: amount for name, amount in ray_resources(resources).items() if amount}
     return tune.PlacementGroupFactory([{f"node:{get_node_ip_address()}": 0.001}, *[taken] * num_seeds])
 
 
@@ -316,9 +314,8 @@ def _check_room(resources: Resources, num_seeds: int) -> None:
     Raises:
         ConfigError: Says what a trial takes.
     """
-    needs = {"CPU": resources.cores or 1, "GPU": resources.gpus, "memory": (resources.memory or 0) * GIB}
     has = ray.cluster_resources()
-    if any(has.get(name, 0) < num_seeds * need for name, need in needs.items()):
+    if any(has.get(name, 0) < num_seeds * need for name, need in ray_resources(resources).items()):
         raise ConfigError(
             f"A trial trains its {num_seeds} seeds at a time, {resources} each, more than the Ray cluster has: ask for "
             "fewer --seeds, or less for each."
