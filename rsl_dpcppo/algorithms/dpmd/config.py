@@ -40,7 +40,8 @@ class DPMDRunnerCfg(DiffusionRunnerCfg):
     """DPMD through RSL-RL's unmodified runner."""
 
     name: ClassVar[str] = "dpmd"
-    few: ClassVar[dict[str, Any]] = {**DiffusionRunnerCfg.few, "kl_target": 1.0}
+    # The noise is all that explores: a policy that is fitted to its own actions never leaves their range.
+    few: ClassVar[dict[str, Any]] = {**DiffusionRunnerCfg.few, "kl_target": 1.0, "noise_scale": 0.2}
     many: ClassVar[dict[str, Any]] = {**DiffusionRunnerCfg.many, "kl_target": 1.0}
 
     algorithm: DPMDFields = field(default_factory=DPMDFields)  # type: ignore[assignment]
