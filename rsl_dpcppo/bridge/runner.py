@@ -187,7 +187,7 @@ class Runner(OnPolicyRunner):
         def checked_update() -> dict[str, float]:
             if isinstance(self.alg, OURS):
                 return update()
-            if reason := blame_dones(self.alg.storage):
+            if reason := blame_dones(self.alg.storage.dones):
                 raise EnvError(reason)
             losses = update()
             if not all(map(math.isfinite, losses.values())):

@@ -155,18 +155,18 @@ def keep_dones_as_given(rollout: Rollout) -> None:
     rollout.dones = rollout.dones.float()
 
 
-def wrong_dones(rollout: Rollout) -> Tensor:
-    """Return which dones are neither 0 nor 1: returns would go on with the wrong weight. Shape: that of dones."""
-    return (rollout.dones != 0) & (rollout.dones != 1)
+def wrong_dones(dones: Tensor) -> Tensor:
+    """Return which dones are neither 0 nor 1: returns would go on with the wrong weight. Any shape."""
+    return (dones != 0) & (dones != 1)
 
 
-def blame_dones(rollout: Rollout) -> str:
-    """Say where a rollout has the first of these, "" for nowhere."""
-    wrong = wrong_dones(rollout).nonzero()
+def blame_dones(dones: Tensor) -> str:
+    """Say where a rollout has the first of these, "" for nowhere. Shape: [num_steps, num_envs, ...]."""
+    wrong = wrong_dones(dones).nonzero()
     if len(wrong) == 0:
         return ""
     step, env = wrong[0, :2].tolist()
-    value = rollout.dones[step, env].item()
+    value = dones[step, env].item()
     return f"The environment gave {value:g} as done, in environment {env} at step {step} of the rollout; it is 0 or 1."
 
 

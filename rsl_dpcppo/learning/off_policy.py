@@ -23,7 +23,7 @@ from rsl_dpcppo.learning.clock import Stopwatch
 from rsl_dpcppo.learning.compilation import Compiled, PinnedBuffers, resolve_mode
 from rsl_dpcppo.learning.critics import TwinCritics, critic_loss, td_target
 from rsl_dpcppo.learning.effects import optimizer_tensors
-from rsl_dpcppo.learning.environment import blame_rollout
+from rsl_dpcppo.learning.environment import blame_dones, blame_rollout, wrong_dones
 from rsl_dpcppo.learning.random_state import RandomState
 from rsl_dpcppo.learning.replay import ReplayBuffer, Transitions
 from rsl_dpcppo.learning.step_size import make_optimizer
@@ -125,6 +125,7 @@ class OffPolicyLearner:
         self._due = 0.0
         self._is_refilling = self._has_samples = False
         self._fresh: list[TensorDict] = []
+        self._fresh_dones: list[Tensor] = []
         self.mode = resolve_mode(cfg.compile, host.device)
         self.policy.compile(self.mode)
         self._pinned_buffers = PinnedBuffers(*host.networks())
@@ -199,6 +200,7 @@ class OffPolicyLearner:
         known = torch.ones_like(last) if knows_last else ~cut_off
         self.buffer.add(observations, actions, rewards, next_observations, last & ~cut_off, last, known)
         self._fresh.append(observations)
+        self._fresh_dones.append(dones.float())
         self.num_stored += self.num_envs
         if not self.is_warming_up:
             self._due += self.cfg.updates_per_step
@@ -211,11 +213,13 @@ class OffPolicyLearner:
 
         Raises:
             NonFiniteError: If a loss is infinite or not a number. No checkpoint is written after it.
+            EnvError: If the environment gave a done that is neither 0 nor 1.
         """
         last_observations: TensorDict = self._fresh[-1]
         seen: Any = torch.cat(self._fresh)  # type: ignore[arg-type]
+        dones = torch.stack(self._fresh_dones)
         self.host.update_normalizers(seen)
-        self._fresh = []
+        self._fresh, self._fresh_dones = [], []
         self._pinned_buffers.restore()
         report: defaultdict[str, list[Tensor]] = defaultdict(list)
         number, self._due = int(self._due), self._due % 1.0
@@ -227,7 +231,10 @@ class OffPolicyLearner:
                     report[name].append(value)
         self._is_refilling &= self.is_warming_up
         means = {name: torch.stack(values).mean() for name, values in report.items()}
-        losses = dict(zip(means, torch.stack(list(means.values())).tolist(), strict=True)) if means else {}
+        *values, num_wrong = torch.stack([*means.values(), wrong_dones(dones).sum().float()]).tolist()
+        if num_wrong > 0.0:
+            raise EnvError(blame_dones(dones))
+        losses = dict(zip(means, values, strict=True))
         wrong = [name for name, value in losses.items() if not math.isfinite(value)]
         if wrong:
             blamed = blame_rollout(self.buffer, last_observations)  # type: ignore[arg-type]
@@ -374,7 +381,7 @@ class OffPolicyLearner:
         if not all(isinstance(x, (int, float)) and not isinstance(x, bool) and 0 <= x < math.inf for x in counts):
             raise CheckpointError(f"The checkpoint counts {counts}; these must be numbers from 0.")
         self.random_state.load_state_dict(state["random_state"])
-        self.num_updates, self._fresh = int(counts[1]), []
+        self.num_updates, self._fresh, self._fresh_dones = int(counts[1]), [], []
         if "replay" in state:
             self.buffer.load_state_dict(state["replay"])
             self.num_stored, self._due, self._is_refilling = int(counts[0]), float(counts[2]), False

@@ -104,9 +104,9 @@ class OnPolicyLearner:
         """
         report, figures = self.learn()
         rollout = self.host.rollout
-        *values, num_wrong = torch.stack([*report.values(), wrong_dones(rollout).sum().float()]).tolist()
+        *values, num_wrong = torch.stack([*report.values(), wrong_dones(rollout.dones).sum().float()]).tolist()
         if num_wrong > 0.0:
-            raise EnvError(blame_dones(rollout))
+            raise EnvError(blame_dones(rollout.dones))
         losses = dict(zip(report, values, strict=True))
         wrong = [name for name, value in losses.items() if not math.isfinite(value)]
         if wrong:

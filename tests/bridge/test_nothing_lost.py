@@ -333,7 +333,15 @@ def test_a_wrong_shape_is_named_under_rsl_rls_runner_too() -> None:
         runner.learn(1)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("dpcppo", Runner), ("dpcppo", OnPolicyRunner), ("ppo", Runner)])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("dpcppo", Runner),
+        ("dpcppo", OnPolicyRunner),
+        ("ppo", Runner),
+        pytest.param("sac", OnPolicyRunner, marks=pytest.mark.skipif(GENERATION == 3, reason="Off policy is 5.x's.")),
+    ],
+)
 @pytest.mark.parametrize("value", [2, 256, 0.5])
 def test_a_wrong_done_ends_the_training_before_it_is_saved(name: str, kind: type[OnPolicyRunner], value: float) -> None:
     """RSL-RL keeps dones as bytes, in which 256 and a half are 0."""
