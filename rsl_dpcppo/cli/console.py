@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,9 @@ from rsl_dpcppo.bridge.logs import Iteration
 
 Show = Callable[[Iteration], None]
 """Shows an iteration that has ended."""
+
+LINE = re.compile(r"Learning iteration (?P<number>\d+)/(?P<total>\d+)(?:  mean reward (?P<reward>\S+) )?")
+"""How the line of an iteration begins, for those who read a training's output. RSL-RL's own says the number alone."""
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from rsl_dpcppo.cli.compare.jobs import MOST_RESTARTS, Job, last_iteration, progress_table, run_all, was_killed
+from rsl_dpcppo.cli.compare.jobs import MOST_RESTARTS, Job, progress_table, run_all, was_killed
 from rsl_dpcppo.cli.compare.machine import Machine, threads_each
 from rsl_dpcppo.cli.compare.processes import OVER_MEMORY, Resources
 
@@ -128,7 +128,6 @@ def test_table_has_all_runs_and_how_far_they_are(tmp_path: Path) -> None:
     assert title.strip() == "1 of 3 runs have ended"
     assert [row.split("│")[1].strip() for row in rows] == ["second", "first", "third"]
     assert [cell.strip() for cell in rows[0].split("│")[2:4]] == ["running, restarted 1x", "8/100"]
-    assert last_iteration(tmp_path / "none.log") == ""
 
 
 STOPPED = """

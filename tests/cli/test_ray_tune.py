@@ -16,7 +16,8 @@ import pytest
 pytest.importorskip("ray")
 
 from rsl_dpcppo.cli.compare.jobs import Job
-from rsl_dpcppo.cli.compare.tuning import FINISHED, STOPPED, format_trials, grace_period, read_returns
+from rsl_dpcppo.cli.compare.output import read_returns
+from rsl_dpcppo.cli.compare.tuning import FINISHED, STOPPED, format_trials, grace_period
 
 pytestmark = pytest.mark.slow
 
@@ -70,21 +71,6 @@ def test_a_bad_value_is_stopped_early(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len((root / "curves.csv").read_text().splitlines()) == 1 + sum(made.values())
     assert table in again
     assert len(os.listdir(root / "TwoModes-v0/ppo/width=0.25")) == 2
-
-
-def test_returns_are_those_of_the_log(tmp_path: Path) -> None:
-    log = tmp_path / "seed1.log"
-    assert read_returns(log) == {}
-    lines = [
-        "0/3  mean reward -  1.00 s",
-        "1/3  mean reward -0.0012  1.00 s",
-        "2/3  mean",
-        "1/3  mean reward 2.50  1 s",
-    ]
-    log.write_text("".join(f"Learning iteration {line}\n" for line in lines))
-    returns = read_returns(log)
-    assert math.isnan(returns.pop(1))
-    assert returns == {2: 2.5}
 
 
 def test_the_table_has_the_best_first() -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from rich.live import Live
 from rich.table import Table
 
 from rsl_dpcppo.bridge.stopping import SIGNALS
+from rsl_dpcppo.cli.compare.output import last_iteration, last_line
 from rsl_dpcppo.cli.compare.processes import OVER_MEMORY
 from rsl_dpcppo.errors import StoppedError
 
@@ -157,26 +157,6 @@ def progress_table(jobs: Sequence[Job]) -> Table:
         state = job.state + (f", restarted {job.restarts}x" if job.restarts else "")
         table.add_row(job.title, state, last_iteration(job.log) if job.state == RUNNING else "")
     return table
-
-
-def last_iteration(log: Path) -> str:
-    """Return the iteration that the end of a training's output names, such as "12/200"; empty if it names none."""
-    found = re.findall(r"Learning iteration (\d+/\d+)", _end(log))
-    return found[-1] if found else ""
-
-
-def last_line(log: Path) -> str:
-    """Return the last line of a training's output; empty if there is none."""
-    return _end(log).strip().rpartition("\n")[2]
-
-
-def _end(log: Path, size: int = 8192) -> str:
-    """Return the last bytes of a file as text; empty if there is none."""
-    if not log.is_file():
-        return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - size))
-        return file.read().decode(errors="replace")
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -31,6 +30,7 @@ from rich.live import Live
 
 from rsl_dpcppo.cli.compare.cluster import LOCAL, Cluster, connected, line_of, ray_resources
 from rsl_dpcppo.cli.compare.jobs import FAILED, RUNNING, Job, progress_table, stopped_by_signals, take_to_end
+from rsl_dpcppo.cli.compare.output import num_iterations, read_returns
 from rsl_dpcppo.cli.compare.plan import Run
 from rsl_dpcppo.cli.compare.processes import Resources
 from rsl_dpcppo.cli.compare.progress import OUTCOMES, is_finished, make_job
@@ -116,7 +116,7 @@ class Trial(tune.Trainable):
         """Return whether all trainings have made so many iterations, and have ended if these are all of them."""
         going_on = [job for job in self._jobs if job.status != 0]
         is_last = target == self._plan.iterations
-        return not any(is_last or max(read_returns(job.log), default=0) < target for job in going_on)
+        return not any(is_last or num_iterations(job.log) < target for job in going_on)
 
     def _failure(self) -> str:
         """Return why a training failed; empty if none did."""
@@ -247,17 +247,6 @@ def run_tune(args: argparse.Namespace, runs: Sequence[Run], console: Console) ->
 def grace_period(iterations: int, given: int | None) -> int:
     """Return the iterations after which ASHA compares first: those given, or a ninth of all."""
     return min(iterations, given or math.ceil(iterations / REDUCTION**2))
-
-
-def read_returns(log: Path) -> dict[int, float]:
-    """Return the mean return of training by the number of iterations made, as a training's output has it.
-
-    It is not a number before an episode has ended.
-    """
-    if not log.is_file():
-        return {}
-    found = re.findall(rb"Learning iteration (\d+)/\d+  mean reward (\S+)", log.read_bytes())
-    return {int(number) + 1: math.nan if value == b"-" else float(value) for number, value in found}
 
 
 def format_trials(rows: Sequence[Job], reports: Sequence[tuple[int, float]]) -> str:
