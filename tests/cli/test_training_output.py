@@ -35,11 +35,7 @@ def test_the_lines_of_a_training_are_read(tmp_path: Path, capsys: pytest.Capture
 
 def test_a_line_that_is_being_written_has_no_return_yet(tmp_path: Path) -> None:
     log = tmp_path / "seed1.log"
-    for unfinished in (
-        "Learning iteration 7/9",
-        "Learning iteration 7/9  mean",
-        "Learning iteration 7/9  mean reward 1",
-    ):
+    for more in ("", "  mean", "  mean reward 1"):
         log.write_text(f"Learning iteration 6/9  mean reward 3.00  1.00 s each\nLearning iteration 7/9{more}")
         assert read_returns(log) == {7: 3.0}
 
