@@ -40,7 +40,7 @@ class DPMDRunnerCfg(DiffusionRunnerCfg):
     """DPMD through RSL-RL's unmodified runner."""
 
     name: ClassVar[str] = "dpmd"
-    # The noise is all that explores: a policy that is fitted to its own actions never leaves their range.
+    # A policy that is fitted to a few of its own actions hardly leaves their range but by noise.
     few: ClassVar[dict[str, Any]] = {**DiffusionRunnerCfg.few, "kl_target": 1.0, "noise_scale": 0.2}
     many: ClassVar[dict[str, Any]] = {**DiffusionRunnerCfg.many, "kl_target": 1.0}
 
