@@ -124,8 +124,7 @@ class OffPolicyLearner:
         """Gradient steps of the critics so far."""
         self._due = 0.0
         self._is_refilling = self._has_samples = False
-        self._fresh: list[TensorDict] = []
-        self._fresh_dones: list[Tensor] = []
+        self._fresh: list[tuple[TensorDict, Tensor]] = []  # observations and dones of the steps since the last update
         self.mode = resolve_mode(cfg.compile, host.device)
         self.policy.compile(self.mode)
         self._pinned_buffers = PinnedBuffers(*host.networks())
@@ -199,8 +198,7 @@ class OffPolicyLearner:
         cut_off = last & (time_outs > 0)
         known = torch.ones_like(last) if knows_last else ~cut_off
         self.buffer.add(observations, actions, rewards, next_observations, last & ~cut_off, last, known)
-        self._fresh.append(observations)
-        self._fresh_dones.append(dones.float())
+        self._fresh.append((observations, dones.float()))
         self.num_stored += self.num_envs
         if not self.is_warming_up:
             self._due += self.cfg.updates_per_step
@@ -215,11 +213,11 @@ class OffPolicyLearner:
             NonFiniteError: If a loss is infinite or not a number. No checkpoint is written after it.
             EnvError: If the environment gave a done that is neither 0 nor 1.
         """
-        last_observations: TensorDict = self._fresh[-1]
-        seen: Any = torch.cat(self._fresh)  # type: ignore[arg-type]
-        dones = torch.stack(self._fresh_dones)
+        observations, ends = zip(*self._fresh, strict=True)
+        seen: Any = torch.cat(observations)
+        dones = torch.stack(ends)
         self.host.update_normalizers(seen)
-        self._fresh, self._fresh_dones = [], []
+        self._fresh = []
         self._pinned_buffers.restore()
         report: defaultdict[str, list[Tensor]] = defaultdict(list)
         number, self._due = int(self._due), self._due % 1.0
@@ -237,7 +235,7 @@ class OffPolicyLearner:
         losses = dict(zip(means, values, strict=True))
         wrong = [name for name, value in losses.items() if not math.isfinite(value)]
         if wrong:
-            blamed = blame_rollout(self.buffer, last_observations)  # type: ignore[arg-type]
+            blamed = blame_rollout(self.buffer, observations[-1])  # type: ignore[arg-type]
             reason = blamed.replace("of the rollout", "of the replay buffer") or (
                 "A lower actor_learning_rate or critic_learning_rate often helps, and critic_layer_norm."
             )
@@ -381,7 +379,7 @@ class OffPolicyLearner:
         if not all(isinstance(x, (int, float)) and not isinstance(x, bool) and 0 <= x < math.inf for x in counts):
             raise CheckpointError(f"The checkpoint counts {counts}; these must be numbers from 0.")
         self.random_state.load_state_dict(state["random_state"])
-        self.num_updates, self._fresh, self._fresh_dones = int(counts[1]), [], []
+        self.num_updates, self._fresh = int(counts[1]), []
         if "replay" in state:
             self.buffer.load_state_dict(state["replay"])
             self.num_stored, self._due, self._is_refilling = int(counts[0]), float(counts[2]), False
