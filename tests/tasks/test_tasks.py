@@ -14,7 +14,7 @@ import pytest
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg
 from rsl_dpcppo.config.ppo import PPOAlgorithmCfg, PPORunnerCfg
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.tasks.agents import to_peer, to_ppo
+from rsl_dpcppo.tasks.agents import to_ppo
 from rsl_dpcppo.tasks.envpool.tasks import PORTS
 from rsl_dpcppo.tasks.registry import find_task
 
@@ -80,14 +80,6 @@ def test_ppo_shares_no_lists_with_its_model() -> None:
     assert ours.actor.hidden_dims[0] != 1
     assert ours.critic.hidden_dims[0] != 1
     assert type(ppo.algorithm) is PPOAlgorithmCfg
-
-
-def test_mini_batches_are_the_tasks_where_a_peers_authors_took_their_tasks() -> None:
-    ours = find_task("EnvPool-CheetahRun-v1").make_agent("dpcppo")
-    assert isinstance(ours, DPCPPORunnerCfg)
-    ours.algorithm.num_mini_batches = 3
-    assert to_peer(ours, "fpo").algorithm.num_mini_batches == 3
-    assert to_peer(ours, "dppo").algorithm.num_mini_batches == 20
 
 
 @pytest.mark.parametrize("port", PORTS)

@@ -12,7 +12,7 @@ from typing import ClassVar
 from rsl_dpcppo.config.checks import check_bool, check_float, check_int, check_no_entropy
 from rsl_dpcppo.config.fields import before
 from rsl_dpcppo.config.learner import LearnerFields, SampledModelFields
-from rsl_dpcppo.config.ppo import TASK_FIELDS, NetworkCfg, PPOAlgorithmCfg, RunnerCfg
+from rsl_dpcppo.config.ppo import NetworkCfg, PPOAlgorithmCfg, RunnerCfg
 
 
 @dataclass
@@ -62,6 +62,7 @@ class FPOAlgorithmCfg(FPOFields, PPOAlgorithmCfg):
     """FPO: RSL-RL's fields for the PPO step, and its own."""
 
     num_learning_epochs: int = 16
+    num_mini_batches: int = 32
     clip_param: float = 0.05
     entropy_coef: float = 0.0
     max_grad_norm: float = inf
@@ -81,8 +82,6 @@ class FPORunnerCfg(RunnerCfg):
     """FPO through RSL-RL's unmodified runner."""
 
     name: ClassVar[str] = "fpo"
-    # Its authors' 32 are those of their task's PPO, for rollouts of 983,040 samples: of 2,048, they make it diverge.
-    task_fields: ClassVar[tuple[str, ...]] = (*TASK_FIELDS, "num_mini_batches")
 
     actor: FPOActorCfg = field(default_factory=FPOActorCfg)
     algorithm: FPOAlgorithmCfg = field(default_factory=FPOAlgorithmCfg)
