@@ -88,10 +88,12 @@ def draw(results: list[Result], path: Path, metric: str = "") -> None:
             plot.grid(alpha=0.3)
     for row_axes in axes:
         row_axes[0].set_ylabel(metric or "return while training", fontsize=9)
+    # An entry takes 0.6 inches and 0.075 for each letter: long names would not fit side by side.
+    entry = 0.6 + 0.075 * max(map(len, lines))
     figure.legend(
         handles=list(lines.values()),
         loc="outside lower center",
-        ncols=3 * width if is_flat else 2 * width,
+        ncols=max(1, min(3 * width if is_flat else 2 * width, int(figure.get_figwidth() / entry))),
         fontsize=9,
         frameon=False,
     )
