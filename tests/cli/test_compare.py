@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import itertools
 import json
 import sys
@@ -135,6 +136,23 @@ def test_table_leaves_out_what_is_not_known() -> None:
     assert row["each seed"] == "-1234 0"
     assert row["peak memory [MiB]"] == "64"
     assert row["least visited mode of each seed [%]"] == "– 25"
+
+
+@pytest.mark.parametrize("num_tasks", [1, 3])
+def test_the_names_of_all_curves_are_inside_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_tasks: int
+) -> None:
+    figures: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path: (figures.append(figure), save(figure, path)))
+    names = [f"dpcppo entropy_coef=0.00{i} score_coef=preset" for i in range(4)]
+    runs = [result(name, 1, 1.0) for name in names]
+    tasks = [f"T{i}" for i in range(num_tasks)]
+    draw([dataclasses.replace(run, task=task) for task in tasks for run in runs], tmp_path / "curves.png")
+    (figure,) = figures
+    (legend,) = figure.legends
+    left, right = legend.get_window_extent().intervalx
+    assert 0 <= left < right <= figure.bbox.width
 
 
 def test_curves_are_written_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
