@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,25 @@ def make_policies(
         kind, (name, _) = list(rows.items())[-1]
         policies[f"{name}, zero noise"] = make(kind, "zero", "")
     return policies
+
+
+def beside(policies: dict[str, Policy], others: dict[str, Policy], agent: str) -> dict[str, Policy]:
+    """Return the policies of another agent under names and captions that one's own do not have.
+
+    Args:
+        policies: The agent's own policies.
+        others: Those of the other agent.
+        agent: Name of the other agent, which goes before what both would be called.
+    """
+    captions = {policy.caption for policy in policies.values()} - {""}
+
+    def distinct(name: str, taken: Container[str]) -> str:
+        return f"{agent}: {name}" if name in taken else name
+
+    return {
+        distinct(name, policies): dataclasses.replace(policy, caption=distinct(policy.caption, captions))
+        for name, policy in others.items()
+    }
 
 
 def title_of(cfg: RunnerCfg) -> str:

@@ -28,6 +28,7 @@ from rsl_dpcppo.cli.fields import describe
 from rsl_dpcppo.cli.logger import check_logger
 from rsl_dpcppo.cli.run_cfg import changes, check_task, load_config, override, save_agent
 from rsl_dpcppo.cli.runs import (
+    beside,
     build,
     configuration_of,
     default_device,
@@ -107,7 +108,8 @@ def _report(task: Task, args: argparse.Namespace, cfg: RunnerCfg, runner: Any, r
     (run / "resources.json").write_text(json.dumps(resources) + "\n", encoding="utf-8")
 
     torch.manual_seed(cfg.seed)
-    task.report(make_policies(runner, cfg) | _rival(task, args, runner.env), runner.env, run)
+    policies = make_policies(runner, cfg)
+    task.report(policies | _rival(task, args, runner.env, policies), runner.env, run)
 
 
 def _configure(
@@ -157,8 +159,8 @@ def _camera(task: Task, env_cfg: Any, cfg: RunnerCfg, runner: Runner, args: argp
     return Camera(film, run / "videos" / "train", args.video_interval, cfg.num_steps_per_env)
 
 
-def _rival(task: Task, args: argparse.Namespace, env: object) -> dict[str, Policy]:
-    """Return the policies of the newest run of the agent to compare with, if one was trained.
+def _rival(task: Task, args: argparse.Namespace, env: object, own: dict[str, Policy]) -> dict[str, Policy]:
+    """Return the policies of the newest run of the agent to compare with, if one was trained, under names of their own.
 
     A run in an experiment of its own has nothing beside it.
     """
@@ -180,4 +182,4 @@ def _rival(task: Task, args: argparse.Namespace, env: object) -> dict[str, Polic
         print(f"[WARNING] Not compared with {rival}, whose newest run does not load: {error!r:.200}")
         return {}
     print(f"[INFO] Compared with: {trained.checkpoint}")
-    return make_policies(trained.runner, trained.cfg)
+    return beside(own, make_policies(trained.runner, trained.cfg), rival)

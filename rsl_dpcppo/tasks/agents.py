@@ -118,6 +118,17 @@ def hold_modes(cfg: DPCPPORunnerCfg) -> DPCPPORunnerCfg:
     return cfg
 
 
+def hold_modes_of_fold(cfg: Any) -> Any:
+    """Return an agent of DP-CPPO with rare folds, with the two options that hold its modes; see docs/research.md.
+
+    Args:
+        cfg: The agent, which is changed.
+    """
+    cfg.actor.residual_frequencies = 5
+    cfg.algorithm.noise_kl_coef = 1.0
+    return cfg
+
+
 def for_cpu(cfg: DPCPPORunnerCfg, num_envs: int, num_steps_per_env: int) -> DPCPPORunnerCfg:
     """Return an agent in a size that two CPU cores train in minutes.
 

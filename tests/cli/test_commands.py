@@ -286,6 +286,20 @@ def test_a_damaged_neighbour_does_not_end_a_finished_run(capsys: pytest.CaptureF
 
 
 @pytest.mark.usefixtures("no_pictures")
+def test_a_report_tells_a_run_from_another_whose_policies_have_the_same_names() -> None:
+    train(["--max_iterations=3", *TINY])
+    train(["--agent=dpcppo_modes", "--max_iterations=1", *TINY])
+    (other,), (run,) = runs(), runs("multi_goal_held")
+    names = ["Flow", "Flow+Res", "Flow+Res, zero noise"]
+    figures = json.loads((run / "evaluation.json").read_text())
+    assert list(figures) == [*names, *(f"dpcppo: {name}" for name in names)]
+    for folder, agent, prefix in ((run, "dpcppo_modes", ""), (other, "dpcppo", "dpcppo: ")):
+        play([f"--agent={agent}", "--noise=zero"])
+        played = json.loads((folder / "play/evaluation.json").read_text())
+        assert figures[f"{prefix}Flow+Res, zero noise"] == played["Flow+Res"]
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_an_export_that_is_wrong_leaves_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
     train(["--max_iterations=1", *TINY])
     export([])

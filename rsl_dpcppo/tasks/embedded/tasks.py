@@ -14,11 +14,13 @@ from rsl_dpcppo.algorithms.dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunner
 from rsl_dpcppo.algorithms.registry import ALGORITHMS, off_policy, peers
 from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPOAlgorithmCfg, PPORunnerCfg, RunnerCfg
 from rsl_dpcppo.importing import deferred
-from rsl_dpcppo.tasks.agents import hold_modes, make_agents, to_peer
+from rsl_dpcppo.tasks.agents import hold_modes, hold_modes_of_fold, make_agents, to_peer
 from rsl_dpcppo.tasks.task import Policy, Task
 
 _MULTI_GOAL = "rsl_dpcppo.tasks.embedded.multi_goal"
 _TWO_MODES = "rsl_dpcppo.tasks.embedded.two_modes"
+
+_MODES_RIVALS = {"dpcppo_modes": "dpcppo", "dpcppo_fold_modes": "dpcppo_fold"}
 
 TITLE = "Embedded"
 """What the list of tasks calls this host."""
@@ -41,6 +43,14 @@ def multi_goal_dpcppo_modes() -> DPCPPORunnerCfg:
     cfg = hold_modes(multi_goal_dpcppo())
     cfg.experiment_name = "multi_goal_held"
     cfg.algorithm.entropy_coef = 0.02
+    return cfg
+
+
+def multi_goal_fold_modes() -> RunnerCfg:
+    """Return DP-CPPO with rare folds, with what holds its modes, and an entropy bonus large enough to go on exploring."""
+    cfg = hold_modes_of_fold(multi_goal_peer("dpcppo_fold"))
+    cfg.experiment_name = "multi_goal_fold_held"
+    cfg.algorithm.entropy_coef = 0.05
     return cfg
 
 
@@ -119,17 +129,29 @@ def two_modes_dpcppo_modes() -> DPCPPORunnerCfg:
     return cfg
 
 
+def two_modes_fold_modes() -> RunnerCfg:
+    """Return DP-CPPO with rare folds, with what holds its modes, and a larger entropy bonus."""
+    cfg = hold_modes_of_fold(to_peer(two_modes_dpcppo(), "dpcppo_fold"))
+    cfg.experiment_name = "two_modes_fold_held"
+    cfg.algorithm.entropy_coef = 0.02
+    return cfg
+
+
 def two_modes() -> Task:
     """Return the bandit with two equally good actions."""
     return Task(
         name="TwoModes-v0",
         agents=make_agents("two_modes", two_modes_dpcppo)
-        | {"dpcppo": two_modes_dpcppo, "dpcppo_modes": two_modes_dpcppo_modes}
+        | {
+            "dpcppo": two_modes_dpcppo,
+            "dpcppo_modes": two_modes_dpcppo_modes,
+            "dpcppo_fold_modes": two_modes_fold_modes,
+        }
         | {name: partial(two_modes_off_policy, name) for name in off_policy()},
         env_cfg=deferred(_TWO_MODES, "TwoModesCfg"),
         make_env=lambda cfg, num_envs, device, seed: deferred(_TWO_MODES, "TwoModesEnv")(cfg, num_envs, device),
         report=deferred(_TWO_MODES, "report"),
-        rivals={"dpcppo": "ppo", "dpcppo_modes": "dpcppo", "ppo": "dpcppo"} | dict.fromkeys(peers(), "dpcppo"),
+        rivals={"dpcppo": "ppo", "ppo": "dpcppo"} | _MODES_RIVALS | dict.fromkeys(peers(), "dpcppo"),
     )
 
 
@@ -143,11 +165,13 @@ def multi_goal() -> Task:
             "dpcppo_paper": multi_goal_dpcppo_paper,
             "ppo": multi_goal_ppo,
             **{name: partial(multi_goal_peer, name) for name in peers()},
+            "dpcppo_fold_modes": multi_goal_fold_modes,
         },
         env_cfg=deferred(_MULTI_GOAL, "MultiGoalCfg"),
         make_env=lambda cfg, num_envs, device, seed: deferred(_MULTI_GOAL, "MultiGoalEnv")(num_envs, device, seed, cfg),
         report=_report_multi_goal,
-        rivals={"dpcppo": "ppo", "dpcppo_modes": "dpcppo", "dpcppo_paper": "ppo", "ppo": "dpcppo"}
+        rivals={"dpcppo": "ppo", "dpcppo_paper": "ppo", "ppo": "dpcppo"}
+        | _MODES_RIVALS
         | dict.fromkeys(peers(), "dpcppo"),
     )
 
