@@ -39,7 +39,7 @@ class DPCPPOFoldFields(FlowFitFields):
     it stays as it is until the next fold, which goes on from what this one has learned."""
 
     noise_kl_coef: float = 0.0
-    """Weight of KL(p(n | s), N(0, I)) in the loss. 0.3 holds modes that PPO on the noise would give up, and costs
+    """Weight of KL(p(n | s), N(0, I)) in the loss. 0.3 to 1 hold modes that PPO on the noise would give up, and cost
     return on some control tasks."""
 
     def __post_init__(self) -> None:

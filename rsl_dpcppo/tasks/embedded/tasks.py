@@ -47,7 +47,7 @@ def multi_goal_dpcppo_modes() -> DPCPPORunnerCfg:
 
 
 def multi_goal_fold_modes() -> RunnerCfg:
-    """Return DP-CPPO with rare folds, with what holds its modes, and an entropy bonus large enough to go on exploring."""
+    """Return DP-CPPO with rare folds, what holds its modes, and a larger entropy bonus, which holds more of them."""
     cfg = hold_modes_of_fold(multi_goal_peer("dpcppo_fold"))
     cfg.experiment_name = "multi_goal_fold_held"
     cfg.algorithm.entropy_coef = 0.05

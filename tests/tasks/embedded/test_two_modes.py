@@ -19,8 +19,7 @@ from agents import make_runner
 from rsl_dpcppo.bridge.train_cfg import to_rsl_rl
 from rsl_dpcppo.bridge.version import GENERATION
 from rsl_dpcppo.errors import ConfigError
-from rsl_dpcppo.tasks.agents import to_peer
-from rsl_dpcppo.tasks.embedded.tasks import two_modes_dpcppo, two_modes_dpcppo_modes, two_modes_off_policy
+from rsl_dpcppo.tasks.embedded.tasks import two_modes_dpcppo_modes, two_modes_fold_modes, two_modes_off_policy
 from rsl_dpcppo.tasks.embedded.two_modes import TwoModesCfg, TwoModesEnv, mode_shares, report, reward
 
 MODES = torch.tensor([0.6, -1.2])
@@ -65,19 +64,12 @@ def test_wrong_fields_are_refused(fields: dict[str, object], name: str) -> None:
         TwoModesCfg(**fields)  # type: ignore[arg-type]
 
 
-def two_modes_fold() -> Any:
-    """Return DP-CPPO with rare folds, whose noise is held near the standard one."""
-    cfg: Any = to_peer(two_modes_dpcppo(), "dpcppo_fold")
-    cfg.algorithm.noise_kl_coef, cfg.actor.residual_frequencies = 0.3, 3
-    return cfg
-
-
 @pytest.mark.parametrize(
     ("agent", "cfg"),
     [
         (two_modes_dpcppo_modes, TwoModesCfg()),
         pytest.param(two_modes_dpcppo_modes, TwoModesCfg(modes=[0.6, -1.2], width=0.15), marks=pytest.mark.slow),
-        pytest.param(two_modes_fold, TwoModesCfg(), marks=pytest.mark.slow),
+        pytest.param(two_modes_fold_modes, TwoModesCfg(), marks=pytest.mark.slow),
     ],
 )
 def test_both_modes_are_held(agent: Callable[[], Any], cfg: TwoModesCfg, tmp_path: Path) -> None:
