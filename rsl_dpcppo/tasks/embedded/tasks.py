@@ -21,6 +21,7 @@ _MULTI_GOAL = "rsl_dpcppo.tasks.embedded.multi_goal"
 _TWO_MODES = "rsl_dpcppo.tasks.embedded.two_modes"
 
 _MODES_RIVALS = {"dpcppo_modes": "dpcppo", "dpcppo_fold_modes": "dpcppo_fold"}
+"""Beside whom the reports of agents that hold modes show them."""
 
 TITLE = "Embedded"
 """What the list of tasks calls this host."""
