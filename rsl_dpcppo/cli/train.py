@@ -109,7 +109,7 @@ def _report(task: Task, args: argparse.Namespace, cfg: RunnerCfg, runner: Any, r
 
     torch.manual_seed(cfg.seed)
     policies = make_policies(runner, cfg)
-    task.report(policies | _rival(task, args, runner.env, policies), runner.env, run)
+    task.report(policies | _rival(task, args, cfg, runner.env, policies), runner.env, run)
 
 
 def _configure(
@@ -159,15 +159,17 @@ def _camera(task: Task, env_cfg: Any, cfg: RunnerCfg, runner: Runner, args: argp
     return Camera(film, run / "videos" / "train", args.video_interval, cfg.num_steps_per_env)
 
 
-def _rival(task: Task, args: argparse.Namespace, env: object, own: dict[str, Policy]) -> dict[str, Policy]:
+def _rival(
+    task: Task, args: argparse.Namespace, cfg: RunnerCfg, env: object, own: dict[str, Policy]
+) -> dict[str, Policy]:
     """Return the policies of the newest run of the agent to compare with, if one was trained, under names of their own.
 
     A run in an experiment of its own has nothing beside it.
     """
     rival = task.rivals.get(args.agent)
-    if rival is None or args.experiment_name is not None:
+    if rival is None or cfg.experiment_name != task.make_agent(args.agent).experiment_name:
         return {}
-    run_names = ("load_run", "checkpoint")  # say nothing about another agent's runs
+    run_names = ("load_run", "checkpoint", "experiment_name")  # say nothing about another agent's runs
     rival_args = argparse.Namespace(**{**vars(args), **dict.fromkeys(run_names), "agent": rival})
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # RSL-RL prints every network it builds

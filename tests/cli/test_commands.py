@@ -300,6 +300,15 @@ def test_a_report_tells_a_run_from_another_whose_policies_have_the_same_names() 
 
 
 @pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("named", ["--experiment_name=mine", "agent.experiment_name=mine"])
+def test_a_run_in_an_experiment_of_its_own_has_nothing_beside_it(named: str) -> None:
+    train(["--max_iterations=1", *TINY])
+    train(["--agent=dpcppo_modes", "--max_iterations=1", named, *TINY])
+    (run,) = runs("mine")
+    assert list(json.loads((run / "evaluation.json").read_text())) == ["Flow", "Flow+Res", "Flow+Res, zero noise"]
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_an_export_that_is_wrong_leaves_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
     train(["--max_iterations=1", *TINY])
     export([])
