@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg, FlowFitFields
 from rsl_dpcppo.config.checks import check_float, check_int
+from rsl_dpcppo.config.fields import before
 from rsl_dpcppo.config.ppo import PPOAlgorithmCfg
 
 ERROR_STATES = 1024
@@ -38,6 +39,11 @@ class DPCPPOFoldFields(FlowFitFields):
     """Largest error of a fold, in standard deviations of the kernel, root mean square. Where the flow misses by more,
     it stays as it is until the next fold, which goes on from what this one has learned."""
 
+    last_epoch_kl: float = field(default=4.0, metadata=before(0.0))
+    """With ``schedule`` "adaptive": divergence that the last epoch of an iteration may reach, in multiples of
+    ``desired_kl``, and clip_param^2 at most. The step size stays as it is within an iteration. 0 is RSL-RL's rule, which
+    follows ``desired_kl`` from one mini-batch to the next."""
+
     noise_kl_coef: float = 0.0
     """Weight of KL(p(n | s), N(0, I)) in the loss. 0.3 to 1 hold modes that PPO on the noise would give up, and cost
     return on some control tasks."""
@@ -51,6 +57,7 @@ class DPCPPOFoldFields(FlowFitFields):
         super().__post_init__()
         check_int("fold_interval", self.fold_interval, minimum=1)
         check_int("fold_states", self.fold_states, minimum=1)
+        check_float("last_epoch_kl", self.last_epoch_kl, minimum=0.0)
         check_float("noise_kl_coef", self.noise_kl_coef, minimum=0.0)
         check_float("fold_tolerance", self.fold_tolerance, minimum=0.0, minimum_excluded=True)
 
