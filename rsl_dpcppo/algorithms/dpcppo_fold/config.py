@@ -40,8 +40,9 @@ class DPCPPOFoldFields(FlowFitFields):
 
     last_epoch_kl: float = 0.0
     """With ``schedule`` "adaptive": the divergence that the last epoch of an iteration aims at, in multiples of
-    ``desired_kl``, and clip_param^2 at most. The step size then stays as it is within an iteration. On rollouts of a few
-    thousand samples 4 learns more. 0 is RSL-RL's rule, which follows ``desired_kl`` from mini-batch to mini-batch."""
+    ``desired_kl``, and clip_param^2 at most. The step size then stays as it is within an iteration. On rollouts of a
+    few thousand samples 4 learns more. 0 is RSL-RL's rule, which follows ``desired_kl`` from mini-batch to mini-batch.
+    """
 
     noise_kl_coef: float = 0.0
     """Weight of KL(p(n | s), N(0, I)) in the loss. 0.3 to 1 hold modes that PPO on the noise would give up, and cost
