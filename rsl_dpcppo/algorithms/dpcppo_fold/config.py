@@ -41,7 +41,7 @@ class DPCPPOFoldFields(FlowFitFields):
     last_epoch_kl: float = 0.0
     """With ``schedule`` "adaptive": the divergence that the last epoch of an iteration aims at, in multiples of
     ``desired_kl``, and clip_param^2 at most. The step size then stays as it is within an iteration. On rollouts of a
-    few thousand samples 4 learns more. 0 is RSL-RL's rule, which follows ``desired_kl`` from mini-batch to mini-batch.
+    few thousand samples 4 may learn more. 0 is RSL-RL's rule: it follows ``desired_kl`` from mini-batch to mini-batch.
     """
 
     noise_kl_coef: float = 0.0
