@@ -68,7 +68,7 @@ def to_peer(cfg: DPCPPORunnerCfg, name: str) -> RunnerCfg:
         return _to_off_policy(cfg, kind)
     peer = kind(**_values(cfg, _RUN_FIELDS), critic=dataclasses.replace(cfg.critic))
     if isinstance(peer.actor, FlowActorCfg):
-        peer.actor = dataclasses.replace(cfg.actor)
+        peer.actor = dataclasses.replace(peer.actor, **vars(cfg.actor))
     else:
         peer.actor.hidden_dims = list(cfg.actor.flow_hidden_dims)
         peer.actor.obs_normalization = cfg.actor.obs_normalization
@@ -119,12 +119,13 @@ def hold_modes(cfg: DPCPPORunnerCfg) -> DPCPPORunnerCfg:
 
 
 def hold_modes_of_fold(cfg: Any) -> Any:
-    """Return an agent of DP-CPPO with rare folds, with the two options that hold its modes; see docs/research.md.
+    """Return an agent of DP-CPPO with rare folds, with what holds its modes; see docs/research.md.
 
     Args:
         cfg: The agent, which is changed.
     """
-    cfg.actor.residual_frequencies = 5
+    cfg.actor.residual_frequencies, cfg.actor.base_action_scale = 5, 1.0
+    cfg.actor.init_std *= 2.0**0.5  # the noise alone spreads as PPO's Gaussian does, and so does the kernel
     cfg.algorithm.noise_kl_coef = 1.0
     return cfg
 
