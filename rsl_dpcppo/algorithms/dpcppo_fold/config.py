@@ -61,6 +61,12 @@ class DPCPPOFoldFields(FlowFitFields):
     """Largest error of a fold, in standard deviations of the kernel, root mean square. Where the flow misses by more,
     it stays as it is until the next fold, which goes on from what this one has learned."""
 
+    last_epoch_kl: float = 0.0
+    """With ``schedule`` "adaptive": the divergence that the last epoch of an iteration aims at, in multiples of
+    ``desired_kl``, and clip_param^2 at most. The step size then stays as it is within an iteration. On rollouts of a
+    few thousand samples 4 may learn more. 0 is RSL-RL's rule: it follows ``desired_kl`` from mini-batch to mini-batch.
+    """
+
     noise_kl_coef: float = 0.0
     """Weight of the noise's divergence from its prior in the loss. 0.3 to 1 hold modes that PPO on the noise would give up, and cost
     return on some control tasks."""
@@ -74,6 +80,7 @@ class DPCPPOFoldFields(FlowFitFields):
         super().__post_init__()
         check_int("fold_interval", self.fold_interval, minimum=1)
         check_int("fold_states", self.fold_states, minimum=1)
+        check_float("last_epoch_kl", self.last_epoch_kl, minimum=0.0)
         check_float("noise_kl_coef", self.noise_kl_coef, minimum=0.0)
         check_float("fold_tolerance", self.fold_tolerance, minimum=0.0, minimum_excluded=True)
 
