@@ -258,7 +258,7 @@ def test_what_plays_is_what_acted_in_training() -> None:
     torch.testing.assert_close(acted[1], acted[0])
     base_action, noise, noise_mean = policy.stored.split(2, dim=-1)
     torch.manual_seed(1)
-    tau = policy.head.noise.prior_std * policy.head.noise.log_std.exp()
+    tau = policy.head.noise.prior_std * policy.head.noise.log_scale.exp()
     torch.testing.assert_close(noise, noise_mean + tau * torch.randn(16, 2))
     torch.testing.assert_close(base_action, policy.head.flow(noise, context))
 

@@ -68,8 +68,8 @@ class DPCPPOFoldFields(FlowFitFields):
     """
 
     noise_kl_coef: float = 0.0
-    """Weight of the noise's divergence from its prior in the loss. 0.3 to 1 hold modes that PPO on the noise would give up, and cost
-    return on some control tasks."""
+    """Weight of the noise's divergence from its prior in the loss. 0.3 to 1 hold modes that PPO on the noise would give
+    up, and cost return on some control tasks."""
 
     def __post_init__(self) -> None:
         """Check types and ranges.

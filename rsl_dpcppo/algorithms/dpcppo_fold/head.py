@@ -24,7 +24,7 @@ class NoiseGaussian(nn.Module):
     prior_std: Tensor
 
     def __init__(self, context_dim: int, num_actions: int, hidden_dims: list[int], activation: nn.Module) -> None:
-        """Build the network nu, and a prior with a standard deviation of one.
+        """Build the network nu, and tau as that of a prior with a standard deviation of one.
 
         Args:
             context_dim: Width of the context s.
@@ -34,14 +34,14 @@ class NoiseGaussian(nn.Module):
         """
         super().__init__()
         self.mean = make_mlp(context_dim, hidden_dims, num_actions, activation)
-        self.log_std = nn.Parameter(torch.zeros(num_actions))
+        self.log_scale = nn.Parameter(torch.zeros(num_actions))
         # Part of a checkpoint: whoever loads one acts with the noise that the flow was fitted from.
         self.register_buffer("prior_std", torch.ones(num_actions))
 
     @property
     def std(self) -> Tensor:
         """Standard deviation tau of the noise. Shape: [num_actions]."""
-        return self.prior_std * self.log_std.exp()
+        return self.prior_std * self.log_scale.exp()
 
     def forward(self, standard: Tensor, context: Tensor) -> Tensor:
         """Return nu(s) + tau e of standard noise e. Shapes: [batch, num_actions] and [batch, context_dim]."""
@@ -49,7 +49,7 @@ class NoiseGaussian(nn.Module):
 
     def prior_noise(self, noise: Tensor, context: Tensor) -> Tensor:
         """Return the noise of the prior that is made of the same e as a given n. Shape: [batch, num_actions]."""
-        return (noise - self.mean(context)) / self.log_std.exp()
+        return (noise - self.mean(context)) / self.log_scale.exp()
 
 
 class NoiseResidualHead(ResidualHead):
@@ -92,5 +92,5 @@ class NoiseResidualHead(ResidualHead):
         return self.base_action_scale * super().features(base_action)
 
     def last_parameters(self) -> list[nn.Parameter]:
-        """Return what is zero where the flow is the whole policy: the last layers of mu and nu, and log tau's change."""
-        return [*self.last_of_residual(), *self.noise.mean[-1].parameters(), self.noise.log_std]
+        """Return what is zero where the flow is the whole policy: the last layers of mu and nu, and tau's change."""
+        return [*self.last_of_residual(), *self.noise.mean[-1].parameters(), self.noise.log_scale]
