@@ -199,6 +199,12 @@ def test_the_step_size_follows_the_last_epoch_of_an_iteration(schedule: str, las
         assert after == pytest.approx(3e-3 * (1.5 if last < 0.04 else 1 / 1.5))
 
 
+@pytest.mark.parametrize(("num_envs", "num_steps_per_env", "expected"), [(64, 32, 4.0), (4096, 24, 0.0)])
+def test_agents_of_small_rollouts_keep_the_step_size(num_envs: int, num_steps_per_env: int, expected: float) -> None:
+    task = dataclasses.replace(small_agent(), num_envs=num_envs, num_steps_per_env=num_steps_per_env)
+    assert to_peer(task, "dpcppo_fold").algorithm.last_epoch_kl == expected
+
+
 @pytest.mark.parametrize("iterations", [2, 4])
 def test_a_run_resumed_between_two_folds_is_the_uninterrupted_run(iterations: int, tmp_path: Path) -> None:
     def build(seed: int) -> Any:

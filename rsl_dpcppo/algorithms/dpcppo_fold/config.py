@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg, FlowActorCfg, FlowFields, FlowFitFields
 from rsl_dpcppo.config.checks import check_float, check_int
 from rsl_dpcppo.config.ppo import PPOAlgorithmCfg
+
+SMALL_ROLLOUT = 8192
+"""Samples of a rollout below which RSL-RL's adaptive step size was seen to hold learning back."""
 
 ERROR_STATES = 1024
 """States at which the error of a fold is measured."""
@@ -63,9 +66,9 @@ class DPCPPOFoldFields(FlowFitFields):
 
     last_epoch_kl: float = 0.0
     """With ``schedule`` "adaptive": the divergence that the last epoch of an iteration aims at, in multiples of
-    ``desired_kl``, and clip_param^2 at most. The step size then stays as it is within an iteration. On rollouts of a
-    few thousand samples 4 may learn more. 0 is RSL-RL's rule: it follows ``desired_kl`` from mini-batch to mini-batch.
-    """
+    ``desired_kl``, and clip_param^2 at most. The step size then stays as it is within an iteration. Agents with
+    rollouts of a few thousand samples have 4. 0 is RSL-RL's rule: it follows ``desired_kl`` from mini-batch to
+    mini-batch."""
 
     noise_kl_coef: float = 0.0
     """Weight of the noise's divergence from its prior in the loss. 0.3 to 1 hold modes that PPO on the noise would give
@@ -103,3 +106,8 @@ class DPCPPOFoldRunnerCfg(DPCPPORunnerCfg):
 
     actor: FoldFlowActorCfg = field(default_factory=FoldFlowActorCfg)
     algorithm: DPCPPOFoldAlgorithmCfg = field(default_factory=DPCPPOFoldAlgorithmCfg)  # type: ignore[assignment]
+
+    def sized(self, num_envs: int) -> DPCPPOFoldRunnerCfg:
+        """Return the agent with the adaptive step size that suits its rollouts."""
+        is_small = num_envs * self.num_steps_per_env < SMALL_ROLLOUT
+        return replace(self, algorithm=replace(self.algorithm, last_epoch_kl=4.0 if is_small else 0.0))
