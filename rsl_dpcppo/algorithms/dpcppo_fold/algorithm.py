@@ -58,23 +58,14 @@ class DPCPPOFoldLearner(KernelLearner):
         return FlowFit(self.policy.velocity, None, annealed=True, **settings)
 
     @property
-    def adapts_each_step(self) -> bool:
-        """Whether the fields ask for RSL-RL's rule."""
-        return self.cfg.last_epoch_kl == 0.0
-
-    @property
     def desired_kl(self) -> float | None:
-        """The divergence that the step size aims at: of a mini-batch with RSL-RL's rule, or of the last epoch.
+        """The divergence that the adaptive step size aims at: RSL-RL's field, or what a small clip allows.
 
         Ratios typically reach the clip at clip_param^2 / 2. A small clip keeps the divergence below RSL-RL's field
         whatever the step size, which would rise to its bound.
         """
-        desired, clip_param = super().desired_kl, self.host.ppo.clip_param
-        if desired is None:
-            return None
-        if self.adapts_each_step:
-            return min(desired, clip_param**2 / 2.0)
-        return min(self.cfg.last_epoch_kl * desired, clip_param**2)
+        desired = super().desired_kl
+        return None if desired is None else min(desired, self.host.ppo.clip_param**2 / 2.0)
 
     @torch.no_grad()
     def prepare(self, batch: MiniBatch) -> MiniBatch:

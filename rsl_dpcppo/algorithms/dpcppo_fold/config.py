@@ -13,7 +13,10 @@ from rsl_dpcppo.config.checks import check_float, check_int
 from rsl_dpcppo.config.ppo import PPOAlgorithmCfg
 
 SMALL_ROLLOUT = 8192
-"""Samples of a rollout below which RSL-RL's adaptive step size was seen to hold learning back."""
+"""Samples of a rollout below which RSL-RL's adaptive step size holds learning back."""
+
+RATE_OF_SMALL_ROLLOUTS = 2e-3
+"""Step size there."""
 
 ERROR_STATES = 1024
 """States at which the error of a fold is measured."""
@@ -64,12 +67,6 @@ class DPCPPOFoldFields(FlowFitFields):
     """Largest error of a fold, in standard deviations of the kernel, root mean square. Where the flow misses by more,
     it stays as it is until the next fold, which goes on from what this one has learned."""
 
-    last_epoch_kl: float = 0.0
-    """With ``schedule`` "adaptive": the divergence that the last epoch of an iteration aims at, in multiples of
-    ``desired_kl``, and clip_param^2 at most. The step size then stays as it is within an iteration. Agents with
-    rollouts of a few thousand samples have 4. 0 is RSL-RL's rule: it follows ``desired_kl`` from mini-batch to
-    mini-batch."""
-
     noise_kl_coef: float = 0.0
     """Weight of the noise's divergence from its prior in the loss. 0.3 to 1 hold modes that PPO on the noise would give
     up, and cost return on some control tasks."""
@@ -83,7 +80,6 @@ class DPCPPOFoldFields(FlowFitFields):
         super().__post_init__()
         check_int("fold_interval", self.fold_interval, minimum=1)
         check_int("fold_states", self.fold_states, minimum=1)
-        check_float("last_epoch_kl", self.last_epoch_kl, minimum=0.0)
         check_float("noise_kl_coef", self.noise_kl_coef, minimum=0.0)
         check_float("fold_tolerance", self.fold_tolerance, minimum=0.0, minimum_excluded=True)
 
@@ -108,6 +104,8 @@ class DPCPPOFoldRunnerCfg(DPCPPORunnerCfg):
     algorithm: DPCPPOFoldAlgorithmCfg = field(default_factory=DPCPPOFoldAlgorithmCfg)  # type: ignore[assignment]
 
     def sized(self, num_envs: int) -> DPCPPOFoldRunnerCfg:
-        """Return the agent with the adaptive step size that suits its rollouts."""
-        is_small = num_envs * self.num_steps_per_env < SMALL_ROLLOUT
-        return replace(self, algorithm=replace(self.algorithm, last_epoch_kl=4.0 if is_small else 0.0))
+        """Return the agent with a fixed step size where its rollouts are too small for an adaptive one."""
+        algorithm = self.algorithm
+        if algorithm.schedule == "adaptive" and num_envs * self.num_steps_per_env < SMALL_ROLLOUT:
+            algorithm = replace(algorithm, schedule="fixed", learning_rate=RATE_OF_SMALL_ROLLOUTS)
+        return replace(self, algorithm=algorithm)
