@@ -89,7 +89,7 @@ class NoiseResidualHead(ResidualHead):
 
     def features(self, base_action: Tensor) -> Tensor:
         """Return what the residual sees of a0, as small as asked for. Shape: [..., width]."""
-        return self.base_action_scale * super().features(base_action)
+        return self.base_action_scale * self.with_octaves(base_action)
 
     def last_parameters(self) -> list[nn.Parameter]:
         """Return what is zero where the flow is the whole policy: the last layers of mu and nu, and tau's change."""
