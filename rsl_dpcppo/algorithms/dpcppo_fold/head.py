@@ -79,7 +79,7 @@ class NoiseResidualHead(ResidualHead):
         super().__init__(velocity, residual, **settings)
         self.noise = noise
         # Part of a checkpoint, for the same reason as the prior.
-        self.register_buffer("base_action_scale", torch.tensor(base_action_scale))
+        self.register_buffer("base_action_scale", torch.tensor(float(base_action_scale)))
         for parameter in self.last_parameters():
             nn.init.zeros_(parameter)
 
