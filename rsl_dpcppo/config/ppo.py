@@ -212,7 +212,7 @@ class RunnerCfg(Fields):
         check_choice("logger", self.logger, LOGGERS)
 
     def sized(self, num_envs: int) -> RunnerCfg:
-        """Return the agent with what its algorithm sets by the number of environments: most set nothing."""
+        """Return the agent with what its algorithm sets by the number of environments: nothing, on policy."""
         return self
 
 

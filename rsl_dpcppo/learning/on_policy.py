@@ -143,6 +143,8 @@ class OnPolicyLearner:
         # RSL-RL shuffles once for all epochs, so that each mini-batch needs to be gathered once only.
         batches = [self.prepare(batch) for batch in self.host.mini_batches(ppo.num_mini_batches, num_epochs=1)]
         steps = [self._gradient_step(vars(batch)) for _ in range(ppo.num_learning_epochs) for batch in batches]
+        if not self.adapts_each_step:
+            self._adapt_step_size(torch.stack([losses["kl"] for losses in steps[-len(batches) :]]).mean())
         return {name: torch.stack([losses[name] for losses in steps]).mean() for name in steps[0]}
 
     def prepare(self, batch: MiniBatch) -> MiniBatch:
@@ -159,7 +161,8 @@ class OnPolicyLearner:
             if self.host.rnd is not None:
                 losses["rnd"] = self._rnd_loss(batch.observations)
             terms = [weight * losses[name] for name, weight in self.weights().items()]
-        self._adapt_step_size(kl)
+        if self.adapts_each_step:
+            self._adapt_step_size(kl)
         self._descend(sum(terms[1:], terms[0]), losses.get("rnd"))
         return {name: value.detach() for name, value in {**losses, "kl": kl}.items()}
 
@@ -190,6 +193,14 @@ class OnPolicyLearner:
     def desired_kl(self) -> float | None:
         """The divergence that the adaptive step size aims at: RSL-RL's field."""
         return self.host.ppo.desired_kl
+
+    @property
+    def adapts_each_step(self) -> bool:
+        """Whether the adaptive step size follows the divergence of each mini-batch, as RSL-RL's does.
+
+        If not it stays as it is for an iteration, and then follows that of the last epoch.
+        """
+        return True
 
     @property
     def _adapts_step_size(self) -> bool:

@@ -81,17 +81,6 @@ class FlowPolicy:
         num_actions = biases[-1].numel()
         return state[first].shape[1] - num_actions - max(1, time_features), num_actions
 
-    def share_std(self, std: Tensor) -> float:
-        """Take noise of the policy's own from the standard deviation that exploration starts from.
-
-        Args:
-            std: What RSL-RL's fields ask for. Shape: [num_actions].
-
-        Returns:
-            The multiple of it that is left for RSL-RL's Gaussian: 1, unless the policy says otherwise.
-        """
-        return 1.0
-
     def modules(self) -> dict[str, nn.Module]:
         """Return what belongs to the policy beside its head, by the names that checkpoints have."""
         raise NotImplementedError

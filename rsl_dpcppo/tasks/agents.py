@@ -68,12 +68,12 @@ def to_peer(cfg: DPCPPORunnerCfg, name: str) -> RunnerCfg:
         return _to_off_policy(cfg, kind)
     peer = kind(**_values(cfg, _RUN_FIELDS), critic=dataclasses.replace(cfg.critic))
     if isinstance(peer.actor, FlowActorCfg):
-        peer.actor = dataclasses.replace(peer.actor, **vars(cfg.actor))
+        peer.actor = dataclasses.replace(cfg.actor)
     else:
         peer.actor.hidden_dims = list(cfg.actor.flow_hidden_dims)
         peer.actor.obs_normalization = cfg.actor.obs_normalization
     peer.algorithm = dataclasses.replace(peer.algorithm, **_values(cfg.algorithm, kind.task_fields))
-    return peer.sized(cfg.num_envs)
+    return peer
 
 
 def _to_off_policy(cfg: DPCPPORunnerCfg, kind: Any) -> RunnerCfg:
@@ -119,13 +119,12 @@ def hold_modes(cfg: DPCPPORunnerCfg) -> DPCPPORunnerCfg:
 
 
 def hold_modes_of_fold(cfg: Any) -> Any:
-    """Return an agent of DP-CPPO with rare folds, with what holds its modes; see docs/research.md.
+    """Return an agent of DP-CPPO with rare folds, with the two options that hold its modes; see docs/research.md.
 
     Args:
         cfg: The agent, which is changed.
     """
-    cfg.actor.residual_frequencies, cfg.actor.base_action_scale = 5, 1.0
-    cfg.actor.init_std *= 2.0**0.5  # the noise alone spreads as PPO's Gaussian does, and so does the kernel
+    cfg.actor.residual_frequencies = 5
     cfg.algorithm.noise_kl_coef = 1.0
     return cfg
 

@@ -35,11 +35,12 @@ def fold_agent(**algorithm: Any) -> Any:
 
 
 def flow_is_all(runner: Any) -> bool:
-    """Return whether noise is the prior's and there is no residual."""
+    """Return whether noise is standard and there is no residual."""
     head, context = runner.alg.model.head, torch.randn(8, runner.alg.model.head.in_features)
     noise = torch.randn(8, head.num_actions)
-    drawn = head.initial_noise(noise, context)
-    return torch.equal(drawn, head.noise.prior_std * noise) and torch.equal(head.kernel_mean(noise, context), noise)
+    return all(
+        torch.equal(made, noise) for made in (head.kernel_mean(noise, context), head.initial_noise(noise, context))
+    )
 
 
 def test_the_flow_moves_at_folds_alone() -> None:
@@ -74,7 +75,7 @@ def test_a_fold_takes_noise_and_residual_into_the_flow() -> None:
             return head.act(noise, context)
 
     with torch.no_grad():
-        base, before = head.flow(head.noise.prior_std * noise, context), act()
+        base, before = head.flow(noise, context), act()
     second_moments = [learner.optimizer.state[x]["exp_avg_sq"].clone() for x in head.last_parameters()]
     learner.fold()
     missed = act() - before
@@ -153,33 +154,50 @@ def test_the_ratio_is_that_of_noise_and_action() -> None:
     largest = max(kl_divergence(x, y).mean().item() for x, y in zip(old, new, strict=True))
     assert kl.item() == pytest.approx(largest, rel=1e-3)
     assert losses["entropy"].item() == pytest.approx(sum(x.entropy().mean().item() for x in new), rel=1e-5)
-    prior = Independent(Normal(torch.zeros_like(noise), head.noise.prior_std.expand_as(noise)), 1)
-    assert losses["noise_kl"].item() == pytest.approx(kl_divergence(new[0], prior).mean().item(), rel=1e-4)
+    standard_noise = Independent(Normal(torch.zeros_like(noise), 1.0), 1)
+    assert losses["noise_kl"].item() == pytest.approx(kl_divergence(new[0], standard_noise).mean().item(), rel=1e-4)
     assert learner.weights()["noise_kl"] == 0.3
 
 
-@pytest.mark.parametrize(("clip_param", "desired_kl"), [(0.2, 0.01), (0.05, 0.00125)])
-def test_a_small_clip_asks_for_a_small_divergence(clip_param: float, desired_kl: float) -> None:
+@pytest.mark.parametrize(
+    ("last_epoch_kl", "clip_param", "desired_kl"),
+    [(0.0, 0.2, 0.01), (0.0, 0.05, 0.00125), (3.0, 0.2, 0.03), (3.0, 0.1, 0.01), (0.5, 0.2, 0.005)],
+)
+def test_a_small_clip_asks_for_a_small_divergence(last_epoch_kl: float, clip_param: float, desired_kl: float) -> None:
     """The step size falls above twice the divergence that is aimed at."""
-    learner = make_runner(Bandit(), agent_dict(fold_agent(clip_param=clip_param, desired_kl=0.01))).alg.learner
+    cfg = fold_agent(clip_param=clip_param, desired_kl=0.01, last_epoch_kl=last_epoch_kl)
+    learner = make_runner(Bandit(), agent_dict(cfg)).alg.learner
     for kl, falls in ((2.1 * desired_kl, True), (1.9 * desired_kl, False)):
         learner.step_size.set(1e-3)
         learner._adapt_step_size(torch.tensor(kl))
         assert (learner.step_size.tensor.item() < 0.9e-3) == falls
 
 
-@pytest.mark.parametrize(
-    ("num_envs", "schedule", "expected"),
-    [(64, "adaptive", ("fixed", 2e-3)), (4096, "adaptive", ("adaptive", 1e-4)), (64, "fixed", ("fixed", 1e-4))],
-)
-def test_agents_of_small_rollouts_have_a_fixed_step_size(
-    num_envs: int, schedule: str, expected: tuple[str, float]
-) -> None:
-    """Unless the task has one of its own."""
-    task = dataclasses.replace(small_agent(), num_envs=num_envs, num_steps_per_env=32)
-    task.algorithm.schedule, task.algorithm.learning_rate = schedule, 1e-4
-    algorithm = to_peer(task, "dpcppo_fold").algorithm
-    assert (algorithm.schedule, algorithm.learning_rate) == expected
+@pytest.mark.parametrize(("schedule", "last_epoch_kl"), [("adaptive", 4.0), ("adaptive", 0.0), ("fixed", 4.0)])
+def test_the_step_size_follows_the_last_epoch_of_an_iteration(schedule: str, last_epoch_kl: float) -> None:
+    cfg = fold_agent(schedule=schedule, last_epoch_kl=last_epoch_kl, learning_rate=3e-3, num_learning_epochs=3)
+    runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(cfg))
+    learner, rates, divergences = runner.alg.learner, [], []
+    losses = learner.losses
+
+    def record(batch: Any) -> Any:
+        terms, kl = losses(batch)
+        rates.append(learner.step_size.tensor.item())
+        divergences.append(kl.item())
+        return terms, kl
+
+    learner.losses = record
+    collect(runner)
+    runner.alg.update()
+    after = learner.step_size.value
+    constant = len(set(rates)) == 1
+    assert constant == (schedule == "fixed" or last_epoch_kl > 0.0)
+    last = sum(divergences[-runner.alg.num_mini_batches :]) / runner.alg.num_mini_batches
+    if schedule == "fixed":
+        assert after == pytest.approx(3e-3)
+    elif constant:
+        assert not 0.5 * 0.04 < last < 2.0 * 0.04, "it has nothing to follow"
+        assert after == pytest.approx(3e-3 * (1.5 if last < 0.04 else 1 / 1.5))
 
 
 @pytest.mark.parametrize("iterations", [2, 4])
@@ -241,61 +259,8 @@ def test_what_plays_is_what_acted_in_training() -> None:
     torch.testing.assert_close(acted[1], acted[0])
     base_action, noise, noise_mean = policy.stored.split(2, dim=-1)
     torch.manual_seed(1)
-    tau = policy.head.noise.prior_std * policy.head.noise.log_scale.exp()
-    torch.testing.assert_close(noise, noise_mean + tau * torch.randn(16, 2))
+    torch.testing.assert_close(noise, noise_mean + policy.head.noise.log_std.exp() * torch.randn(16, 2))
     torch.testing.assert_close(base_action, policy.head.flow(noise, context))
-
-
-@pytest.mark.parametrize("std_type", ["scalar", "log"])
-@pytest.mark.parametrize(("init_std", "noise_share"), [(1.0, 0.5), (0.4, 0.2)])
-def test_noise_and_kernel_together_start_as_wide_as_ppo(std_type: str, init_std: float, noise_share: float) -> None:
-    cfg = fold_agent()
-    cfg.actor = dataclasses.replace(cfg.actor, init_std=init_std, noise_share=noise_share, std_type=std_type)
-    learner = make_runner(Bandit(), agent_dict(cfg)).alg.learner
-    kernel, noise = learner.host.kernel_std(), learner.policy.head.noise.std
-    torch.testing.assert_close(kernel.square() + noise.square(), torch.full_like(kernel, init_std**2))
-    torch.testing.assert_close(noise.square(), torch.full_like(noise, noise_share * init_std**2))
-
-
-@pytest.mark.parametrize("frequencies", [0, 2])
-def test_the_residual_sees_the_base_action_scaled(frequencies: int) -> None:
-    """Its network is given the multiple of what DP-CPPO's is given, and its mean is still added to all of a0."""
-    cfg = fold_agent()
-    cfg.actor = dataclasses.replace(cfg.actor, base_action_scale=0.25, residual_frequencies=frequencies)
-    head = make_runner(MultiGoalEnv(32), agent_dict(cfg)).alg.model.head
-    with torch.no_grad():
-        for parameter in head.last_parameters():
-            parameter.normal_()
-        base_action, context = torch.randn(8, 2), torch.randn(8, head.in_features)
-        seen = [
-            base_action,
-            *(
-                [
-                    f(base_action[:, i : i + 1] * torch.tensor([1.0, 2.0]))
-                    for f in (torch.sin, torch.cos)
-                    for i in range(2)
-                ]
-                if frequencies
-                else []
-            ),
-        ]
-        expected = base_action + head.residual(torch.cat((context, 0.25 * torch.cat(seen, dim=-1)), dim=-1))
-        torch.testing.assert_close(head.kernel_mean(base_action, context), expected)
-
-
-def test_a_checkpoint_says_how_wide_the_noise_is_and_how_the_base_action_is_seen() -> None:
-    """Another configuration would otherwise change, without a word, what a trained policy does."""
-    trained = make_runner(MultiGoalEnv(32), agent_dict(fold_agent())).alg.model
-    other = fold_agent()
-    other.actor = dataclasses.replace(other.actor, noise_share=0.1, base_action_scale=1.0, init_std=0.3)
-    loaded = make_runner(MultiGoalEnv(32), agent_dict(other)).alg.model
-    with torch.no_grad():
-        for parameter in trained.head.last_parameters():
-            parameter.normal_()
-    loaded.load_state_dict(trained.state_dict())
-    noise, context = torch.randn(8, 2), torch.randn(8, trained.head.in_features)
-    with torch.no_grad():
-        assert torch.equal(loaded.head.act(noise, context), trained.head.act(noise, context))
 
 
 def test_wrong_fields_are_refused() -> None:
@@ -303,6 +268,7 @@ def test_wrong_fields_are_refused() -> None:
         ("fold_interval", 0, "fold_interval is 0"),
         ("fold_states", 0.5, "fold_states is 0.5"),
         ("fold_tolerance", 0.0, r"fold_tolerance is 0\.0"),
+        ("last_epoch_kl", -1.0, r"last_epoch_kl is -1\.0"),
         ("flow_noise", "kept", "flow_noise"),
     ):
         cfg = agent_dict(fold_agent())
@@ -311,8 +277,6 @@ def test_wrong_fields_are_refused() -> None:
             make_runner(Bandit(), cfg)
     cfg = agent_dict(fold_agent())
     section = "policy" if GENERATION == 3 else "actor"
-    for field in ("noise_share", "base_action_scale"):
-        del cfg[section][field]
     cfg[section]["class_name"] = cfg[section]["class_name"].replace("FlowFold", "Flow")
     with pytest.raises(ConfigError, match=r"Take rsl_dpcppo\.FlowFold"):
         make_runner(Bandit(), cfg)

@@ -102,11 +102,7 @@ class ResidualHead(PolicyHead):
         return base_action + self.residual(torch.cat((context, self.features(base_action)), dim=-1))
 
     def features(self, base_action: Tensor) -> Tensor:
-        """Return what the residual sees of a0; see :meth:`with_octaves`."""
-        return self.with_octaves(base_action)
-
-    def with_octaves(self, base_action: Tensor) -> Tensor:
-        """Return a0, and sin(2^j a0), cos(2^j a0) for each octave j.
+        """Return what the residual sees of a0: a0, and sin(2^j a0), cos(2^j a0) for each octave j.
 
         Args:
             base_action: a0. Shape: [..., num_actions].

@@ -43,7 +43,6 @@ class KernelPolicy(FlowPolicy):
         self.velocity = VelocityField(shape.context_dim, shape.num_actions, fields.flow_hidden_dims, activation)
         self.head = self.make_head(
             shape,
-            fields,
             copy.deepcopy(self.velocity),
             network,
             flow_steps=fields.flow_steps,
@@ -53,9 +52,7 @@ class KernelPolicy(FlowPolicy):
             inference_noise=fields.inference_noise,
         )
 
-    def make_head(
-        self, shape: Shape, fields: Any, velocity: VelocityField, network: nn.Module, **settings: Any
-    ) -> ResidualHead:
+    def make_head(self, shape: Shape, velocity: VelocityField, network: nn.Module, **settings: Any) -> ResidualHead:
         """Return the head around the flow's weights that act and the residual."""
         return ResidualHead(velocity, network, **settings)
 

@@ -31,8 +31,8 @@ class DPCPPOFoldLearner(KernelLearner):
 
     The policy between two folds is n ~ N(nu(s), tau^2), a0 = flow(n, s), a ~ N(a0 + mu(a0, s), sigma^2), and PPO's
     ratio is that of p(n | s) p(a | a0, s): whatever the noise brought in is credited to nu and tau, as the kernel's is
-    to mu and sigma. A fold fits the flow to the mean action of each noise of the prior, at the states of all rollouts
-    since the last; then nu and mu are zero and tau is the prior's again.
+    to mu and sigma. A fold fits the flow to the mean action of each standard noise, at the states of all rollouts since
+    the last; then nu and mu are zero and tau is one again.
 
     The paper (arXiv 2603.04790) has a standard n, and fits the flow in every iteration to samples of the kernel.
     """
@@ -58,14 +58,23 @@ class DPCPPOFoldLearner(KernelLearner):
         return FlowFit(self.policy.velocity, None, annealed=True, **settings)
 
     @property
+    def adapts_each_step(self) -> bool:
+        """Whether the fields ask for RSL-RL's rule."""
+        return self.cfg.last_epoch_kl == 0.0
+
+    @property
     def desired_kl(self) -> float | None:
-        """The divergence that the adaptive step size aims at: RSL-RL's field, or what a small clip allows.
+        """The divergence that the step size aims at: of a mini-batch with RSL-RL's rule, or of the last epoch.
 
         Ratios typically reach the clip at clip_param^2 / 2. A small clip keeps the divergence below RSL-RL's field
         whatever the step size, which would rise to its bound.
         """
-        desired = super().desired_kl
-        return None if desired is None else min(desired, self.host.ppo.clip_param**2 / 2.0)
+        desired, clip_param = super().desired_kl, self.host.ppo.clip_param
+        if desired is None:
+            return None
+        if self.adapts_each_step:
+            return min(desired, clip_param**2 / 2.0)
+        return min(self.cfg.last_epoch_kl * desired, clip_param**2)
 
     @torch.no_grad()
     def prepare(self, batch: MiniBatch) -> MiniBatch:
@@ -89,13 +98,13 @@ class DPCPPOFoldLearner(KernelLearner):
         ]
 
     def more_losses(self, batch: MiniBatch, mean: Tensor, std: Tensor) -> dict[str, Tensor]:
-        """Return the divergence of the noise from the prior."""
+        """Return the divergence of the noise from the standard one."""
         if self.cfg.noise_kl_coef == 0.0:
             return {}
         noise_mean = self.policy.noise_mean.float()
         noise_std = self.policy.head.noise.std.expand_as(noise_mean)
-        prior = torch.zeros_like(noise_mean), self.policy.head.noise.prior_std.expand_as(noise_mean)
-        return {"noise_kl": gaussian_kl(noise_mean, noise_std, *prior).mean()}
+        standard = torch.zeros_like(noise_mean), torch.ones_like(noise_mean)
+        return {"noise_kl": gaussian_kl(noise_mean, noise_std, *standard).mean()}
 
     def weights(self) -> dict[str, float]:
         """Return the weight of the noise's divergence too, if it has one."""
@@ -154,7 +163,7 @@ class DPCPPOFoldLearner(KernelLearner):
 
     @torch.no_grad()
     def _fit_samples(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return contexts s [batch, context_dim], mean actions [batch, num_actions] there, and their prior noise.
+        """Return contexts s [batch, context_dim], mean actions [batch, num_actions] there, and their standard noise.
 
         Of models with memory or images they are those of the last rollout. With symmetry augmentation the flow sees the
         mirrored triples too.
@@ -171,10 +180,10 @@ class DPCPPOFoldLearner(KernelLearner):
         return contexts, targets, noises
 
     def _mean_actions(self, observations: TensorDict, context: Tensor, stored: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return contexts, a0 + mu(a0, s) and the prior's noise of a0, with the mirrored triples."""
+        """Return contexts, a0 + mu(a0, s) and the standard noise of a0, with the mirrored triples."""
         base_action, noise, _ = self.policy.split(stored)
         target = self.policy.head.kernel_mean(base_action, context)
-        return self.with_mirrored(observations, context, target, self.policy.head.noise.prior_noise(noise, context))
+        return self.with_mirrored(observations, context, target, self.policy.head.noise.standardized(noise, context))
 
     def more_state(self) -> dict[str, Any]:
         """Return the states since the last fold too."""

@@ -5,44 +5,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg, FlowActorCfg, FlowFields, FlowFitFields
+from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg, FlowFitFields
 from rsl_dpcppo.config.checks import check_float, check_int
 from rsl_dpcppo.config.ppo import PPOAlgorithmCfg
 
-SMALL_ROLLOUT = 8192
-"""Samples of a rollout below which RSL-RL's adaptive step size holds learning back."""
-
-RATE_OF_SMALL_ROLLOUTS = 2e-3
-"""Step size there."""
-
 ERROR_STATES = 1024
 """States at which the error of a fold is measured."""
-
-
-@dataclass
-class FoldFlowFields(FlowFields):
-    """The fields that a flow model of DP-CPPO with rare folds adds to those of RSL-RL's model."""
-
-    noise_share: float = 0.5
-    """Share of the first variance that is the base action's: the flow starts from noise of sqrt(noise_share) times
-    RSL-RL's ``init_std``, the kernel has the rest. Together they explore as widely as PPO's Gaussian."""
-
-    base_action_scale: float = 0.25
-    """Multiple of the base action that the residual sees. Seen small, it is learned from slowly: what all samples
-    share arrives, what is chance in one of them does not."""
-
-    def __post_init__(self) -> None:
-        """Check types and ranges.
-
-        Raises:
-            ConfigError: Names the field, its value and what would be right.
-        """
-        super().__post_init__()
-        check_float("noise_share", self.noise_share, minimum=0.0, minimum_excluded=True, below=1.0)
-        check_float("base_action_scale", self.base_action_scale, minimum=0.0)
 
 
 @dataclass
@@ -67,9 +38,15 @@ class DPCPPOFoldFields(FlowFitFields):
     """Largest error of a fold, in standard deviations of the kernel, root mean square. Where the flow misses by more,
     it stays as it is until the next fold, which goes on from what this one has learned."""
 
+    last_epoch_kl: float = 0.0
+    """With ``schedule`` "adaptive": the divergence that the last epoch of an iteration aims at, in multiples of
+    ``desired_kl``, and clip_param^2 at most. The step size then stays as it is within an iteration. On rollouts of a
+    few thousand samples 4 may learn more. 0 is RSL-RL's rule: it follows ``desired_kl`` from mini-batch to mini-batch.
+    """
+
     noise_kl_coef: float = 0.0
-    """Weight of the noise's divergence from its prior in the loss. 0.3 to 1 hold modes that PPO on the noise would give
-    up, and cost return on some control tasks."""
+    """Weight of KL(p(n | s), N(0, I)) in the loss. 0.3 to 1 hold modes that PPO on the noise would give up, and cost
+    return on some control tasks."""
 
     def __post_init__(self) -> None:
         """Check types and ranges.
@@ -80,13 +57,9 @@ class DPCPPOFoldFields(FlowFitFields):
         super().__post_init__()
         check_int("fold_interval", self.fold_interval, minimum=1)
         check_int("fold_states", self.fold_states, minimum=1)
+        check_float("last_epoch_kl", self.last_epoch_kl, minimum=0.0)
         check_float("noise_kl_coef", self.noise_kl_coef, minimum=0.0)
         check_float("fold_tolerance", self.fold_tolerance, minimum=0.0, minimum_excluded=True)
-
-
-@dataclass
-class FoldFlowActorCfg(FoldFlowFields, FlowActorCfg):
-    """The flow policy whose noise PPO improves as it does the kernel."""
 
 
 @dataclass
@@ -100,12 +73,4 @@ class DPCPPOFoldRunnerCfg(DPCPPORunnerCfg):
 
     name: ClassVar[str] = "dpcppo_fold"
 
-    actor: FoldFlowActorCfg = field(default_factory=FoldFlowActorCfg)
     algorithm: DPCPPOFoldAlgorithmCfg = field(default_factory=DPCPPOFoldAlgorithmCfg)  # type: ignore[assignment]
-
-    def sized(self, num_envs: int) -> DPCPPOFoldRunnerCfg:
-        """Return the agent with a fixed step size where its rollouts are too small for an adaptive one."""
-        algorithm = self.algorithm
-        if algorithm.schedule == "adaptive" and num_envs * self.num_steps_per_env < SMALL_ROLLOUT:
-            algorithm = replace(algorithm, schedule="fixed", learning_rate=RATE_OF_SMALL_ROLLOUTS)
-        return replace(self, algorithm=algorithm)

@@ -16,15 +16,10 @@ from rsl_dpcppo.learning.mlp import make_mlp
 
 
 class NoiseGaussian(nn.Module):
-    """p(n | s) = N(nu(s), diag(tau^2)), what the flow's initial noise is drawn from between two folds.
-
-    At a fold it is the prior N(0, diag(prior_std^2)), from which the flow is fitted.
-    """
-
-    prior_std: Tensor
+    """p(n | s) = N(nu(s), diag(tau^2)), what the flow's initial noise is drawn from between two folds."""
 
     def __init__(self, context_dim: int, num_actions: int, hidden_dims: list[int], activation: nn.Module) -> None:
-        """Build the network nu, and tau as that of a prior with a standard deviation of one.
+        """Build the network nu, and tau as one.
 
         Args:
             context_dim: Width of the context s.
@@ -34,52 +29,36 @@ class NoiseGaussian(nn.Module):
         """
         super().__init__()
         self.mean = make_mlp(context_dim, hidden_dims, num_actions, activation)
-        self.log_scale = nn.Parameter(torch.zeros(num_actions))
-        # Part of a checkpoint: whoever loads one acts with the noise that the flow was fitted from.
-        self.register_buffer("prior_std", torch.ones(num_actions))
+        self.log_std = nn.Parameter(torch.zeros(num_actions))
 
     @property
     def std(self) -> Tensor:
         """Standard deviation tau of the noise. Shape: [num_actions]."""
-        return self.prior_std * self.log_scale.exp()
+        return self.log_std.exp()
 
     def forward(self, standard: Tensor, context: Tensor) -> Tensor:
         """Return nu(s) + tau e of standard noise e. Shapes: [batch, num_actions] and [batch, context_dim]."""
         return self.mean(context) + self.std * standard
 
-    def prior_noise(self, noise: Tensor, context: Tensor) -> Tensor:
-        """Return the noise of the prior that is made of the same e as a given n. Shape: [batch, num_actions]."""
-        return (noise - self.mean(context)) / self.log_scale.exp()
+    def standardized(self, noise: Tensor, context: Tensor) -> Tensor:
+        """Return the e that noise is made from, the inverse of :meth:`forward`. Shape: [batch, num_actions]."""
+        return (noise - self.mean(context)) / self.std
 
 
 class NoiseResidualHead(ResidualHead):
     """Draws noise from a Gaussian of the state, carries it to a base action, and adds the residual."""
 
-    base_action_scale: Tensor
-
-    def __init__(
-        self,
-        velocity: VelocityField,
-        residual: nn.Module,
-        noise: NoiseGaussian,
-        *,
-        base_action_scale: float,
-        **settings: Any,
-    ) -> None:
-        """Assemble the head, with a residual of zero and noise of the prior.
+    def __init__(self, velocity: VelocityField, residual: nn.Module, noise: NoiseGaussian, **settings: Any) -> None:
+        """Assemble the head, with a residual of zero and standard noise.
 
         Args:
             velocity: Velocity field that acts; its parameters are frozen here.
             residual: mu(a0, s); see :class:`~rsl_dpcppo.algorithms.dpcppo.head.ResidualHead`.
             noise: p(n | s).
-            base_action_scale: Multiple of what :class:`~rsl_dpcppo.algorithms.dpcppo.head.ResidualHead` shows the
-                residual of the base action.
             settings: Further arguments of that class.
         """
         super().__init__(velocity, residual, **settings)
         self.noise = noise
-        # Part of a checkpoint, for the same reason as the prior.
-        self.register_buffer("base_action_scale", torch.tensor(float(base_action_scale)))
         for parameter in self.last_parameters():
             nn.init.zeros_(parameter)
 
@@ -87,10 +66,6 @@ class NoiseResidualHead(ResidualHead):
         """Return noise as p(n | s) has it, made of standard noise. Shape: [batch, num_actions]."""
         return self.noise(noise, context)
 
-    def features(self, base_action: Tensor) -> Tensor:
-        """Return what the residual sees of a0, as small as asked for. Shape: [..., width]."""
-        return self.base_action_scale * self.with_octaves(base_action)
-
     def last_parameters(self) -> list[nn.Parameter]:
-        """Return what is zero where the flow is the whole policy: the last layers of mu and nu, and tau's change."""
-        return [*self.last_of_residual(), *self.noise.mean[-1].parameters(), self.noise.log_scale]
+        """Return what is zero where the flow is the whole policy: the last layers of mu and nu, and log tau."""
+        return [*self.last_of_residual(), *self.noise.mean[-1].parameters(), self.noise.log_std]

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from rsl_dpcppo.algorithms.dpcppo.model import KernelPolicy
-from rsl_dpcppo.algorithms.dpcppo_fold.config import FoldFlowFields
 from rsl_dpcppo.algorithms.dpcppo_fold.head import NoiseGaussian, NoiseResidualHead
 from rsl_dpcppo.flow.activation import make_activation
 from rsl_dpcppo.flow.velocity import VelocityField
@@ -32,30 +31,18 @@ class Stored(NamedTuple):
 class NoiseKernelPolicy(KernelPolicy):
     """A policy like DP-CPPO's, whose noise comes from a Gaussian p(n | s) that PPO improves as it does the kernel."""
 
-    fields_class = FoldFlowFields
-
     head: NoiseResidualHead
     noise_mean: Tensor
     """nu(s) of the last :meth:`evaluate`. Shape: [..., num_actions]."""
 
-    def __init__(self, shape: Shape, fields: FoldFlowFields, network: nn.Module) -> None:
-        """Build the policy; see :class:`~rsl_dpcppo.algorithms.dpcppo.model.KernelPolicy`."""
-        super().__init__(shape, fields, network)
-        self.noise_share = fields.noise_share
-
     def make_head(
-        self, shape: Shape, fields: FoldFlowFields, velocity: VelocityField, network: nn.Module, **settings: Any
+        self, shape: Shape, velocity: VelocityField, network: nn.Module, **settings: Any
     ) -> NoiseResidualHead:
         """Return the head; nu has the widths and the activation of the residual."""
         noise = NoiseGaussian(
             shape.context_dim, shape.num_actions, shape.hidden_dims, make_activation(shape.activation)
         )
-        return NoiseResidualHead(velocity, network, noise, base_action_scale=fields.base_action_scale, **settings)
-
-    def share_std(self, std: Tensor) -> float:
-        """Take ``noise_share`` of the variance: base action and kernel together spread as PPO's Gaussian does."""
-        self.head.noise.prior_std.copy_(std * self.noise_share**0.5)
-        return (1.0 - self.noise_share) ** 0.5
+        return NoiseResidualHead(velocity, network, noise, **settings)
 
     @property
     def stored_width(self) -> int:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from typing import Any
 
 import torch
@@ -141,14 +140,7 @@ class GaussianModel(FlowModel):
         """Return the policy, with a network of RSL-RL's that has room for what it sees beside the context."""
         inputs = shape.context_dim + self.policy_class.extra_inputs(shape.num_actions, fields)
         network = MLP(inputs, shape.num_actions, shape.hidden_dims, shape.activation)
-        policy = self.policy_class(shape, fields, network)  # type: ignore[call-arg]
-        with torch.no_grad():
-            left = policy.share_std(self.kernel_std())
-            if self.noise_std_type == "scalar":
-                self.std.mul_(left)
-            else:
-                self.log_std.add_(math.log(left))
-        return policy
+        return self.policy_class(shape, fields, network)  # type: ignore[call-arg]
 
     def act(
         self,

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from typing import Any
 
 import torch
@@ -84,10 +83,6 @@ class FlowModel(CommonModel):
             arguments.arguments["activation"],
         )
         self.mlp = self.move_in(self.policy_class(shape, flow, self.mlp))  # type: ignore[call-arg]
-        self.share_std()
-
-    def share_std(self) -> None:
-        """Let the policy take its part of the distribution's first standard deviation, if there is one."""
 
     def check_distribution(self, distribution_cfg: dict[str, Any] | None) -> None:
         """Refuse a distribution of RSL-RL's that the policy has no place for, before the model is built."""
@@ -157,15 +152,6 @@ class GaussianModel(FlowModel):
             return self.head(context)
         self.distribution.update(self.flow_policy.act(context))
         return self.distribution.sample()
-
-    @torch.no_grad()
-    def share_std(self) -> None:
-        """Let the policy take its part of the Gaussian's first standard deviation."""
-        left = self.flow_policy.share_std(self.kernel_std())
-        if self.distribution.std_type == "scalar":
-            self.distribution.std_param.mul_(left)
-        else:
-            self.distribution.log_std_param.add_(math.log(left))
 
     def kernel_std(self) -> Tensor:
         """Return the Gaussian's standard deviation, clamped as RSL-RL does. Shape: [num_actions]."""

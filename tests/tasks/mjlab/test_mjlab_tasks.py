@@ -149,10 +149,7 @@ def test_folds_are_rare_in_the_place_of_dpcppos() -> None:
     task = "Mjlab-Velocity-Flat-Unitree-Go1"
     cfg, dpcppo = (registry.load_rl_cfg(f"{task}-{name}") for name in ("DPCPPO_FOLD", "DPCPPO"))
     assert cfg.algorithm.class_name == "rsl_dpcppo.DPCPPOFold"
-    assert cfg.actor.class_name == "rsl_dpcppo.FlowFoldActor"
-    assert {name: getattr(cfg.actor, name) for name in vars(dpcppo.actor) if name != "class_name"} == {
-        name: value for name, value in vars(dpcppo.actor).items() if name != "class_name"
-    }
+    assert cfg.actor == dataclasses.replace(dpcppo.actor, class_name="rsl_dpcppo.FlowFoldActor")
     assert cfg.algorithm.entropy_coef == dpcppo.algorithm.entropy_coef
 
 
