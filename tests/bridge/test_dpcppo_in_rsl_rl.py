@@ -19,7 +19,7 @@ import rsl_dpcppo
 from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.bridge.version import GENERATION, VERSION
 from rsl_dpcppo.errors import CheckpointError, ConfigError, NonFiniteError
-from rsl_dpcppo.tasks.agents import to_peer
+from rsl_dpcppo.tasks.agents import to_peer, to_ppo
 from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalEnv
 from rsl_dpcppo.tasks.embedded.multi_goal_report import evaluate
 
@@ -107,6 +107,40 @@ def test_entropies_are_logged_on_request_and_change_nothing() -> None:
     assert kernel < logged["entropy_policy"] <= logged["entropy_policy_upper"] + 0.05
     # Two fits with a slow average leave the flow near where it began: N(0, I), moved by a small network.
     assert logged["entropy_flow"] == pytest.approx(2.84, abs=0.7)
+
+
+@pytest.mark.skipif(GENERATION == 3, reason="RSL-RL 3.x has policy and value function in one module.")
+@pytest.mark.parametrize("clipped", [True, False])
+def test_around_base_actions_of_zero_the_update_is_stock_ppos(clipped: bool) -> None:
+    """From the same weights, rollout and shuffling, ten epochs end at the weights of RSL-RL's own PPO."""
+    torch.manual_seed(0)
+    fields = {"schedule": "fixed", "entropy_coef": 0.01, "num_learning_epochs": 10}
+    cfg = small_agent(score_coef=0.0, use_clipped_value_loss=clipped, **fields)
+    stock, ours = (make_runner(MultiGoalEnv(64, seed=1), agent_dict(agent)) for agent in (to_ppo(cfg), cfg))
+    residual, mlp = ours.alg.model.head.residual, stock.alg.actor.mlp
+    pairs = [(x[..., : y.shape[-1]], y) for x, y in zip(residual.parameters(), mlp.parameters(), strict=True)]
+    with torch.no_grad():
+        for weight, of_stock in pairs:
+            weight.copy_(of_stock)
+    ours.alg.critic.load_state_dict(stock.alg.critic.state_dict())
+    for runner in (stock, ours):
+        collect(runner)
+    storage = ours.alg.storage
+    base_action = torch.zeros_like(storage.observations["base_action"])
+    for name, value in vars(stock.alg.storage).items():
+        if isinstance(value, Tensor | TensorDict):
+            setattr(storage, name, value.clone())
+    storage.observations["base_action"] = base_action
+    storage.distribution_params = tuple(value.clone() for value in stock.alg.storage.distribution_params)
+    losses = []
+    for update in (stock.alg.update, ours.alg.learner.improve):
+        torch.manual_seed(5)
+        losses.append(update())
+    for name in ("value", "surrogate", "entropy"):
+        assert float(losses[1][name]) == pytest.approx(losses[0][name], rel=1e-5)
+    for weight, of_stock in [*pairs, *zip(ours.alg.critic.parameters(), stock.alg.critic.parameters(), strict=True)]:
+        torch.testing.assert_close(weight, of_stock, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ours.alg.learner.host.kernel_std(), stock.alg.actor.distribution.std_param)
 
 
 def test_base_action_of_the_rollout_is_what_the_update_sees() -> None:
