@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -123,15 +124,9 @@ def test_around_base_actions_of_zero_the_update_is_stock_ppos(clipped: bool) -> 
         for weight, of_stock in pairs:
             weight.copy_(of_stock)
     ours.alg.critic.load_state_dict(stock.alg.critic.state_dict())
-    for runner in (stock, ours):
-        collect(runner)
-    storage = ours.alg.storage
-    base_action = torch.zeros_like(storage.observations["base_action"])
-    for name, value in vars(stock.alg.storage).items():
-        if isinstance(value, Tensor | TensorDict):
-            setattr(storage, name, value.clone())
-    storage.observations["base_action"] = base_action
-    storage.distribution_params = tuple(value.clone() for value in stock.alg.storage.distribution_params)
+    collect(stock)
+    storage = ours.alg.storage = copy.deepcopy(stock.alg.storage)
+    storage.observations["base_action"] = torch.zeros_like(storage.actions)
     losses = []
     for update in (stock.alg.update, ours.alg.learner.improve):
         torch.manual_seed(5)
