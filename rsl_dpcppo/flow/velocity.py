@@ -68,6 +68,11 @@ class VelocityField(nn.Module):
             layers += [nn.Linear(width_in, width_out), activation]
         self.trunk = nn.Sequential(*layers, nn.Linear(hidden_dims[-1], num_actions))
 
+    def stand_still(self) -> None:
+        """Set the last layer to zero: the flow carries each noise to itself, whatever the context."""
+        for parameter in self.trunk[-1].parameters():
+            nn.init.zeros_(parameter)
+
     def embed(self, context: Tensor) -> Tensor:
         """Return the context's share of the first layer.
 

@@ -70,7 +70,13 @@ def value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip_param: 
     return error.mean()
 
 
-def adapted_learning_rate(learning_rate: Tensor, kl: Tensor, desired_kl: float) -> Tensor:
+LARGEST_RATE = 1e-2
+"""Step size that RSL-RL's rule does not exceed."""
+
+
+def adapted_learning_rate(
+    learning_rate: Tensor, kl: Tensor, desired_kl: float, largest_rate: float = LARGEST_RATE
+) -> Tensor:
     """Return RSL-RL's KL-adaptive step size: 1.5 times smaller above twice the desired KL, larger below half of it.
 
     Computed on the device, so that an update does not wait for the divergence. A divergence of zero or below, which
@@ -80,9 +86,10 @@ def adapted_learning_rate(learning_rate: Tensor, kl: Tensor, desired_kl: float) 
         learning_rate: Present step size. Shape: [].
         kl: Mean divergence of the mini-batch. Shape: [].
         desired_kl: The divergence aimed at.
+        largest_rate: What it is not raised above.
     """
     smaller = (learning_rate / 1.5).clamp(min=1e-5)
-    larger = (learning_rate * 1.5).clamp(max=1e-2)
+    larger = (learning_rate * 1.5).clamp(max=largest_rate)
     raised = torch.where((kl < desired_kl / 2.0) & (kl > 0.0), larger, learning_rate)
     return torch.where(kl > desired_kl * 2.0, smaller, raised)
 

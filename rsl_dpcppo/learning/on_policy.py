@@ -195,6 +195,11 @@ class OnPolicyLearner:
         return self.host.ppo.desired_kl
 
     @property
+    def largest_rate(self) -> float:
+        """The step size that the adaptive one does not exceed: RSL-RL's bound."""
+        return objective.LARGEST_RATE
+
+    @property
     def adapts_each_step(self) -> bool:
         """Whether the adaptive step size follows the divergence of each mini-batch, as RSL-RL's does.
 
@@ -212,7 +217,7 @@ class OnPolicyLearner:
         if desired_kl is None or not self._adapts_step_size:
             return
         self.average_across_ranks([kl])
-        self.step_size.adapt(kl, desired_kl)
+        self.step_size.adapt(kl, desired_kl, self.largest_rate)
 
     def _descend(self, loss: Tensor, rnd_loss: Tensor | None) -> None:
         """Move against the gradient of the policy, the value function and RND's predictor."""

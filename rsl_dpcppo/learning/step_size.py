@@ -29,9 +29,9 @@ class StepSize:
         self.value = float(value)
         self.tensor.fill_(self.value)
 
-    def adapt(self, kl: Tensor, desired_kl: float) -> None:
-        """Follow a divergence, on the device alone. Shape: []."""
-        self.tensor.copy_(adapted_learning_rate(self.tensor, kl, desired_kl))
+    def adapt(self, kl: Tensor, desired_kl: float, largest_rate: float) -> None:
+        """Follow a divergence, on the device alone; see :func:`~rsl_dpcppo.learning.objective.adapted_learning_rate`."""
+        self.tensor.copy_(adapted_learning_rate(self.tensor, kl, desired_kl, largest_rate))
 
     def read(self) -> None:
         """Wait for the device, and take its value for the logger."""

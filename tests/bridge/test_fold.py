@@ -58,6 +58,19 @@ def test_the_flow_moves_at_folds_alone() -> None:
         assert (report["fold_error"] > 0.0) == (iteration >= 2)
 
 
+def test_until_the_first_fold_noise_is_the_base_action() -> None:
+    runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(fold_agent()))
+    policy = runner.alg.learner.policy
+    noise, context = torch.randn(16, 2), 10.0 * torch.randn(16, policy.head.in_features)
+    assert torch.equal(policy.head.flow(noise, context), noise)
+    for _ in range(3):
+        collect(runner)
+        base_action, drawn, _ = policy.split(policy.stored)
+        torch.testing.assert_close(base_action, drawn)
+        runner.alg.update()
+    assert not torch.allclose(policy.head.flow(noise, context), noise, atol=1e-3)
+
+
 def test_a_fold_takes_noise_and_residual_into_the_flow() -> None:
     """Before and after it, the same standard noise is carried to the same action, but for the fit's error."""
     torch.manual_seed(0)
@@ -175,7 +188,7 @@ def test_a_small_clip_asks_for_a_small_divergence(last_epoch_kl: float, clip_par
 
 @pytest.mark.parametrize(("schedule", "last_epoch_kl"), [("adaptive", 4.0), ("adaptive", 0.0), ("fixed", 4.0)])
 def test_the_step_size_follows_the_last_epoch_of_an_iteration(schedule: str, last_epoch_kl: float) -> None:
-    cfg = fold_agent(schedule=schedule, last_epoch_kl=last_epoch_kl, learning_rate=3e-3, num_learning_epochs=3)
+    cfg = fold_agent(schedule=schedule, last_epoch_kl=last_epoch_kl, learning_rate=1e-3, num_learning_epochs=3)
     runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(cfg))
     learner, rates, divergences = runner.alg.learner, [], []
     losses = learner.losses
@@ -194,10 +207,18 @@ def test_the_step_size_follows_the_last_epoch_of_an_iteration(schedule: str, las
     assert constant == (schedule == "fixed" or last_epoch_kl > 0.0)
     last = sum(divergences[-runner.alg.num_mini_batches :]) / runner.alg.num_mini_batches
     if schedule == "fixed":
-        assert after == pytest.approx(3e-3)
+        assert after == pytest.approx(1e-3)
     elif constant:
         assert not 0.5 * 0.04 < last < 2.0 * 0.04, "it has nothing to follow"
-        assert after == pytest.approx(3e-3 * (1.5 if last < 0.04 else 1 / 1.5))
+        assert after == pytest.approx(1e-3 * (1.5 if last < 0.04 else 1 / 1.5))
+
+
+@pytest.mark.parametrize(("last_epoch_kl", "bound"), [(4.0, 3e-3), (0.0, 1e-2)])
+def test_the_step_size_that_stays_within_an_iteration_has_a_smaller_bound(last_epoch_kl: float, bound: float) -> None:
+    learner = make_runner(Bandit(), agent_dict(fold_agent(last_epoch_kl=last_epoch_kl))).alg.learner
+    for _ in range(10):
+        learner._adapt_step_size(torch.tensor(1e-6))
+    assert learner.step_size.tensor.item() == pytest.approx(bound)
 
 
 @pytest.mark.parametrize("iterations", [2, 4])

@@ -13,7 +13,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rsl_dpcppo.algorithms.dpcppo.kernel import KernelLearner
-from rsl_dpcppo.algorithms.dpcppo_fold.config import ERROR_STATES, DPCPPOFoldFields
+from rsl_dpcppo.algorithms.dpcppo_fold.config import ERROR_STATES, LARGEST_RATE, DPCPPOFoldFields
 from rsl_dpcppo.algorithms.dpcppo_fold.model import NoiseKernelPolicy
 from rsl_dpcppo.flow.ema import update_ema
 from rsl_dpcppo.learning.batch import MiniBatch
@@ -75,6 +75,11 @@ class DPCPPOFoldLearner(KernelLearner):
         if self.adapts_each_step:
             return min(desired, clip_param**2 / 2.0)
         return min(self.cfg.last_epoch_kl * desired, clip_param**2)
+
+    @property
+    def largest_rate(self) -> float:
+        """RSL-RL's bound, or a smaller one where nothing corrects a step that was too large before the epochs end."""
+        return super().largest_rate if self.adapts_each_step else LARGEST_RATE
 
     @torch.no_grad()
     def prepare(self, batch: MiniBatch) -> MiniBatch:

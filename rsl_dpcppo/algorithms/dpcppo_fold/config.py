@@ -15,6 +15,10 @@ from rsl_dpcppo.config.ppo import PPOAlgorithmCfg
 ERROR_STATES = 1024
 """States at which the error of a fold is measured."""
 
+LARGEST_RATE = 3e-3
+"""Step size that following the last epoch does not exceed. A small clip of the ratio keeps the divergence low whatever
+the step size, and with RSL-RL's bound of 0.01 it rose until the policy was lost (BallInCupCatch of EnvPool)."""
+
 
 @dataclass
 class DPCPPOFoldFields(FlowFitFields):

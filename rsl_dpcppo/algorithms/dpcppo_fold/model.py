@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rsl_dpcppo.algorithms.dpcppo.config import FlowFields
 from rsl_dpcppo.algorithms.dpcppo.model import KernelPolicy
 from rsl_dpcppo.algorithms.dpcppo_fold.head import NoiseGaussian, NoiseResidualHead
 from rsl_dpcppo.flow.activation import make_activation
@@ -34,6 +35,16 @@ class NoiseKernelPolicy(KernelPolicy):
     head: NoiseResidualHead
     noise_mean: Tensor
     """nu(s) of the last :meth:`evaluate`. Shape: [..., num_actions]."""
+
+    def __init__(self, shape: Shape, fields: FlowFields, network: nn.Module) -> None:
+        """Build a policy whose base action is its noise until the first fold.
+
+        A flow as PyTorch makes it would move the noise by a function of the state that nothing has learned, for PPO to
+        see through until then. Arguments as of :class:`~rsl_dpcppo.algorithms.dpcppo.model.KernelPolicy`.
+        """
+        super().__init__(shape, fields, network)
+        for velocity in (self.velocity, self.head.flow.velocity):
+            velocity.stand_still()
 
     def make_head(
         self, shape: Shape, velocity: VelocityField, network: nn.Module, **settings: Any
