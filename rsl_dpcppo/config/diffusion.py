@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 from rsl_dpcppo.config.checks import check_choice, check_float, check_int
 from rsl_dpcppo.config.learner import SampledModelFields
-from rsl_dpcppo.config.off_policy import FEW, MANY, MANY_ENVS, OffPolicyCriticCfg, OffPolicyFields, OffPolicyRunnerCfg
-from rsl_dpcppo.config.ppo import NetworkCfg
+from rsl_dpcppo.config.off_policy import FEW, MANY, OffPolicyCriticCfg, OffPolicyFields, OffPolicyRunnerCfg
+from rsl_dpcppo.config.ppo import MANY_ENVS, NetworkCfg
 from rsl_dpcppo.errors import ConfigError
 
 

@@ -11,10 +11,7 @@ from typing import Any, ClassVar
 
 from rsl_dpcppo.config.checks import LARGEST_COUNT, check_bool, check_float, check_int
 from rsl_dpcppo.config.learner import LearnerFields
-from rsl_dpcppo.config.ppo import NetworkCfg, RunnerCfg
-
-MANY_ENVS = 256
-"""Number of environments from which on an agent has the settings for many."""
+from rsl_dpcppo.config.ppo import MANY_ENVS, NetworkCfg, RunnerCfg
 
 FEW = {"warmup_samples": 5_000, "updates_per_step": 4.0}
 """Settings for tens of environments on a CPU: an update for each few samples, as without a simulator on a GPU."""

@@ -25,6 +25,9 @@ MOST_ITERATIONS = 10**8
 LOGGERS = ("tensorboard", "wandb", "neptune")
 """Where RSL-RL logs to."""
 
+MANY_ENVS = 256
+"""Number of environments from which on an agent has the settings for many."""
+
 LARGEST_SEED = 2**32 - 1
 """What NumPy's generators take, which environments use."""
 
@@ -212,7 +215,7 @@ class RunnerCfg(Fields):
         check_choice("logger", self.logger, LOGGERS)
 
     def sized(self, num_envs: int) -> RunnerCfg:
-        """Return the agent with what its algorithm sets by the number of environments: nothing, on policy."""
+        """Return the agent with what its algorithm sets by the number of environments: nothing, unless it says so."""
         return self
 
 

@@ -30,7 +30,7 @@ class StepSize:
         self.tensor.fill_(self.value)
 
     def adapt(self, kl: Tensor, desired_kl: float, largest_rate: float) -> None:
-        """Follow a divergence, on the device alone; see :func:`~rsl_dpcppo.learning.objective.adapted_learning_rate`."""
+        """Follow a divergence, on the device alone, by :func:`~rsl_dpcppo.learning.objective.adapted_learning_rate`."""
         self.tensor.copy_(adapted_learning_rate(self.tensor, kl, desired_kl, largest_rate))
 
     def read(self) -> None:

@@ -73,7 +73,7 @@ def to_peer(cfg: DPCPPORunnerCfg, name: str) -> RunnerCfg:
         peer.actor.hidden_dims = list(cfg.actor.flow_hidden_dims)
         peer.actor.obs_normalization = cfg.actor.obs_normalization
     peer.algorithm = dataclasses.replace(peer.algorithm, **_values(cfg.algorithm, kind.task_fields))
-    return peer
+    return peer.sized(cfg.num_envs)
 
 
 def _to_off_policy(cfg: DPCPPORunnerCfg, kind: Any) -> RunnerCfg:

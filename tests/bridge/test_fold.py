@@ -284,6 +284,13 @@ def test_what_plays_is_what_acted_in_training() -> None:
     torch.testing.assert_close(base_action, policy.head.flow(noise, context))
 
 
+def test_few_environments_keep_the_step_size_within_an_iteration() -> None:
+    """In an agent of a task with few of them; a number that the command line gives changes no field."""
+    for num_envs, last_epoch_kl in ((32, 4.0), (255, 4.0), (256, 0.0), (4096, 0.0)):
+        cfg: Any = to_peer(dataclasses.replace(small_agent(), num_envs=num_envs), "dpcppo_fold")
+        assert cfg.algorithm.last_epoch_kl == last_epoch_kl
+
+
 def test_wrong_fields_are_refused() -> None:
     for field, value, message in (
         ("fold_interval", 0, "fold_interval is 0"),

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg, FlowFitFields
 from rsl_dpcppo.config.checks import check_float, check_int
-from rsl_dpcppo.config.ppo import PPOAlgorithmCfg
+from rsl_dpcppo.config.ppo import MANY_ENVS, PPOAlgorithmCfg
 
 ERROR_STATES = 1024
 """States at which the error of a fold is measured."""
+
+LAST_EPOCH_KL_OF_FEW = 4.0
+"""``last_epoch_kl`` of agents with few environments, whose mini-batches say little of the divergence."""
 
 LARGEST_RATE = 3e-3
 """Step size that following the last epoch does not exceed. A small clip of the ratio keeps the divergence low whatever
@@ -44,9 +47,9 @@ class DPCPPOFoldFields(FlowFitFields):
 
     last_epoch_kl: float = 0.0
     """With ``schedule`` "adaptive": the divergence that the last epoch of an iteration aims at, in multiples of
-    ``desired_kl``, and clip_param^2 at most. The step size then stays as it is within an iteration. On rollouts of a
-    few thousand samples 4 may learn more. 0 is RSL-RL's rule: it follows ``desired_kl`` from mini-batch to mini-batch.
-    """
+    ``desired_kl``, and clip_param^2 at most. The step size then stays as it is within an iteration, and does not
+    exceed 0.003. 0 is RSL-RL's rule: it follows ``desired_kl`` from mini-batch to mini-batch, and learns less from
+    rollouts of a few thousand samples. Agents of tasks with less than 256 environments have 4."""
 
     noise_kl_coef: float = 0.0
     """Weight of KL(p(n | s), N(0, I)) in the loss. 0.3 to 1 hold modes that PPO on the noise would give up, and cost
@@ -78,3 +81,8 @@ class DPCPPOFoldRunnerCfg(DPCPPORunnerCfg):
     name: ClassVar[str] = "dpcppo_fold"
 
     algorithm: DPCPPOFoldAlgorithmCfg = field(default_factory=DPCPPOFoldAlgorithmCfg)  # type: ignore[assignment]
+
+    def sized(self, num_envs: int) -> DPCPPOFoldRunnerCfg:
+        """Return the agent with the rule of the step size that suits so many environments; other fields are left."""
+        last_epoch_kl = LAST_EPOCH_KL_OF_FEW if num_envs < MANY_ENVS else 0.0
+        return replace(self, algorithm=replace(self.algorithm, last_epoch_kl=last_epoch_kl))
