@@ -104,6 +104,36 @@ def test_a_fold_takes_noise_and_residual_into_the_flow() -> None:
         assert torch.equal(moments["exp_avg_sq"], second_moment)
 
 
+@pytest.mark.parametrize("fold_tolerance", [100.0, 1e-6])
+def test_the_residual_speaks_in_deviations_of_the_kernel_at_the_last_fold(fold_tolerance: float) -> None:
+    cfg = fold_agent(fold_tolerance=fold_tolerance)
+    cfg.actor.init_std = 0.5
+    runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(cfg))
+    learner, head = runner.alg.learner, runner.alg.model.head
+    for iteration in range(4):
+        assert head.residual_unit.tolist() == pytest.approx([0.5, 0.5]) or iteration == 3
+        collect(runner)
+        runner.alg.update()
+        if iteration == 2:
+            deviation = learner.host.kernel_std().detach().clone()
+    folded = fold_tolerance > 1.0
+    torch.testing.assert_close(head.residual_unit, deviation if folded else torch.full((2,), 0.5))
+    base_action, context = torch.randn(8, 2), torch.randn(8, head.in_features)
+    with torch.no_grad():
+        for parameter in head.last_parameters():
+            parameter.normal_(std=0.3)
+        shift = head.residual(torch.cat((context, base_action), dim=-1)) * head.residual_unit
+        torch.testing.assert_close(head.kernel_mean(base_action, context), base_action + shift)
+
+
+def test_weights_from_before_the_residual_had_a_unit_act_as_they_did() -> None:
+    head = make_runner(MultiGoalEnv(32, seed=1), agent_dict(fold_agent())).alg.model.head
+    weights = {name: value for name, value in head.state_dict().items() if name != "residual_unit"}
+    head.residual_unit.fill_(0.3)
+    head.load_state_dict(weights)
+    assert head.residual_unit.tolist() == [1.0, 1.0]
+
+
 @pytest.mark.skipif(GENERATION == 3, reason="RSL-RL 3.x has Adam alone.")
 @pytest.mark.parametrize("name", ["sgd", "rmsprop", "adamw"])
 def test_folds_know_every_optimizer_of_rsl_rl(name: str) -> None:
@@ -285,10 +315,12 @@ def test_what_plays_is_what_acted_in_training() -> None:
 
 
 def test_few_environments_keep_the_step_size_within_an_iteration() -> None:
-    """In an agent of a task with few of them; a number that the command line gives changes no field."""
-    for num_envs, last_epoch_kl in ((32, 4.0), (255, 4.0), (256, 0.0), (4096, 0.0)):
+    """In an agent of a task with few of them, with a small kernel; the others are left."""
+    for num_envs, few in ((32, True), (255, True), (256, False), (4096, False)):
         cfg: Any = to_peer(dataclasses.replace(small_agent(), num_envs=num_envs), "dpcppo_fold")
-        assert cfg.algorithm.last_epoch_kl == last_epoch_kl
+        assert cfg.algorithm.last_epoch_kl == (4.0 if few else 0.0)
+        assert cfg.algorithm.fold_tolerance == (2.0 if few else 0.5)
+        assert cfg.actor.init_std == (0.3 if few else 1.0)
 
 
 def test_wrong_fields_are_refused() -> None:

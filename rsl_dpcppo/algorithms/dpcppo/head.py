@@ -99,7 +99,11 @@ class ResidualHead(PolicyHead):
             base_action: a0. Shape: [..., num_actions].
             context: s. Shape: [..., context_dim].
         """
-        return base_action + self.residual(torch.cat((context, self.features(base_action)), dim=-1))
+        return base_action + self.in_actions(self.residual(torch.cat((context, self.features(base_action)), dim=-1)))
+
+    def in_actions(self, residual: Tensor) -> Tensor:
+        """Return mu(a0, s) in actions, of what its network says. Shape of both: [..., num_actions]."""
+        return residual
 
     def features(self, base_action: Tensor) -> Tensor:
         """Return what the residual sees of a0: a0, and sin(2^j a0), cos(2^j a0) for each octave j.

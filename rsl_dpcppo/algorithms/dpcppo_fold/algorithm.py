@@ -46,6 +46,7 @@ class DPCPPOFoldLearner(KernelLearner):
     def __init__(self, host: Host, cfg: DPCPPOFoldFields) -> None:
         """Build the learner; see :class:`~rsl_dpcppo.learning.on_policy.OnPolicyLearner`."""
         super().__init__(host, cfg)
+        self.policy.head.residual_unit.copy_(host.kernel_std().detach())
         self._states: list[TensorDict] = []
         self._report = {name: torch.zeros((), device=host.device) for name in ("fold_error", "fold_made")}
 
@@ -141,6 +142,9 @@ class DPCPPOFoldLearner(KernelLearner):
             made = error <= self.cfg.fold_tolerance  # decided on the device: nothing waits for it
             for weight, old in zip(acting, before, strict=True):
                 weight.copy_(torch.where(made, weight, old))
+            # Only where mu is zero may its unit change: what acts would change with it.
+            unit = self.policy.head.residual_unit
+            unit.copy_(torch.where(made, self.host.kernel_std(), unit))
             for parameter in self.policy.head.last_parameters():
                 parameter.mul_(~made)
                 for name, moment in self.optimizer.state[parameter].items():

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg, FlowFitFields
 from rsl_dpcppo.config.checks import check_float, check_int
@@ -15,8 +15,12 @@ from rsl_dpcppo.config.ppo import MANY_ENVS, PPOAlgorithmCfg
 ERROR_STATES = 1024
 """States at which the error of a fold is measured."""
 
-LAST_EPOCH_KL_OF_FEW = 4.0
-"""``last_epoch_kl`` of agents with few environments, whose mini-batches say little of the divergence."""
+FEW: dict[str, Any] = {"last_epoch_kl": 4.0, "fold_tolerance": 2.0}
+"""Settings for few environments: their mini-batches say little of the divergence, and the kernel is small."""
+
+KERNEL_OF_FEW = 0.3
+"""``init_std`` for few environments. The noise, of deviation one, explores for the most part, and the policy spreads in
+all as PPO's Gaussian does."""
 
 LARGEST_RATE = 3e-3
 """Step size that following the last epoch does not exceed. A small clip of the ratio keeps the divergence low whatever
@@ -83,6 +87,8 @@ class DPCPPOFoldRunnerCfg(DPCPPORunnerCfg):
     algorithm: DPCPPOFoldAlgorithmCfg = field(default_factory=DPCPPOFoldAlgorithmCfg)  # type: ignore[assignment]
 
     def sized(self, num_envs: int) -> DPCPPOFoldRunnerCfg:
-        """Return the agent with the rule of the step size that suits so many environments; other fields are left."""
-        last_epoch_kl = LAST_EPOCH_KL_OF_FEW if num_envs < MANY_ENVS else 0.0
-        return replace(self, algorithm=replace(self.algorithm, last_epoch_kl=last_epoch_kl))
+        """Return the agent with the settings that suit few environments, if they are few; other fields are left."""
+        if num_envs >= MANY_ENVS:
+            return self
+        actor, algorithm = replace(self.actor, init_std=KERNEL_OF_FEW), replace(self.algorithm, **FEW)
+        return replace(self, actor=actor, algorithm=algorithm)

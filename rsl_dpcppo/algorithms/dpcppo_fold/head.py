@@ -45,8 +45,20 @@ class NoiseGaussian(nn.Module):
         return (noise - self.mean(context)) / self.std
 
 
+def _add_unit(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Add the unit of the residual to a checkpoint from before there was one, when it was the action's."""
+    unit: Any = module.residual_unit
+    state_dict.setdefault(f"{prefix}residual_unit", torch.ones_like(unit))
+
+
 class NoiseResidualHead(ResidualHead):
-    """Draws noise from a Gaussian of the state, carries it to a base action, and adds the residual."""
+    """Draws noise from a Gaussian of the state, carries it to a base action, and adds the residual.
+
+    The network of the residual speaks in a unit of its own, the kernel's standard deviation at the last fold: a step of
+    its weights then moves the kernel as far, in its own terms, whatever the kernel has shrunk to.
+    """
+
+    residual_unit: Tensor
 
     def __init__(self, velocity: VelocityField, residual: nn.Module, noise: NoiseGaussian, **settings: Any) -> None:
         """Assemble the head, with a residual of zero and standard noise.
@@ -59,12 +71,18 @@ class NoiseResidualHead(ResidualHead):
         """
         super().__init__(velocity, residual, **settings)
         self.noise = noise
+        self.register_buffer("residual_unit", torch.ones(self.num_actions))
+        self.register_load_state_dict_pre_hook(_add_unit)
         for parameter in self.last_parameters():
             nn.init.zeros_(parameter)
 
     def initial_noise(self, noise: Tensor, context: Tensor) -> Tensor:
         """Return noise as p(n | s) has it, made of standard noise. Shape: [batch, num_actions]."""
         return self.noise(noise, context)
+
+    def in_actions(self, residual: Tensor) -> Tensor:
+        """Return mu(a0, s) in actions. Shape: [..., num_actions]."""
+        return self.residual_unit * residual
 
     def last_parameters(self) -> list[nn.Parameter]:
         """Return what is zero where the flow is the whole policy: the last layers of mu and nu, and log tau."""
