@@ -125,7 +125,7 @@ def hold_modes_of_fold(cfg: Any) -> Any:
         cfg: The agent, which is changed.
     """
     cfg.actor.residual_frequencies = 5
-    cfg.algorithm.noise_kl_coef = 1.0
+    cfg.algorithm.noise_kl_coef = 3.0
     return cfg
 
 
