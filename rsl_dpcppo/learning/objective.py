@@ -8,6 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+LARGEST_RATE = 1e-2
+"""Step size that RSL-RL's rule does not exceed."""
+
 
 def clipped_objective(ratio: Tensor, advantages: Tensor, clip_param: float | Tensor) -> Tensor:
     """Return PPO's min(r A, clip(r) A) of each sample.
@@ -68,10 +71,6 @@ def value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip_param: 
         clipped = old_values + (values - old_values).clamp(-clip_param, clip_param)
         error = torch.max(error, (clipped - returns).square())
     return error.mean()
-
-
-LARGEST_RATE = 1e-2
-"""Step size that RSL-RL's rule does not exceed."""
 
 
 def adapted_learning_rate(

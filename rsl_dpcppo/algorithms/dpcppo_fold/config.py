@@ -56,7 +56,7 @@ class DPCPPOFoldFields(FlowFitFields):
     rollouts of a few thousand samples. Agents of tasks with less than 256 environments have 4."""
 
     noise_kl_coef: float = 0.0
-    """Weight of KL(p(n | s), N(0, I)) in the loss. 0.3 to 1 hold modes that PPO on the noise would give up, and cost
+    """Weight of KL(p(n | s), N(0, I)) in the loss. 0.3 to 3 hold modes that PPO on the noise would give up, and cost
     return on some control tasks."""
 
     def __post_init__(self) -> None:
