@@ -136,7 +136,8 @@ class DPCPPOFoldLearner(KernelLearner):
             acting = list(self.policy.head.flow.parameters())
             before = [weight.clone() for weight in acting]
             update_ema(self.policy.head.flow, self.policy.velocity, decay=0.0)
-            missed = (self.policy.sample(context[some], noise[some]) - target[some]) / self.host.kernel_std()
+            deviation = self.host.kernel_std()
+            missed = (self.policy.sample(context[some], noise[some]) - target[some]) / deviation
             error = missed.square().mean().sqrt()
             self.average_across_ranks([error])
             made = error <= self.cfg.fold_tolerance  # decided on the device: nothing waits for it
@@ -144,7 +145,7 @@ class DPCPPOFoldLearner(KernelLearner):
                 weight.copy_(torch.where(made, weight, old))
             # Only where mu is zero may its unit change: what acts would change with it.
             unit = self.policy.head.residual_unit
-            unit.copy_(torch.where(made, self.host.kernel_std(), unit))
+            unit.copy_(torch.where(made, deviation, unit))
             for parameter in self.policy.head.last_parameters():
                 parameter.mul_(~made)
                 for name, moment in self.optimizer.state[parameter].items():
