@@ -153,7 +153,8 @@ def set_networks(cfg: Any, hidden_dims: list[int], activation: str, critic: bool
     policy = cfg.policy if in_one else cfg.actor
     policy.activation = activation
     if isinstance(policy, FlowFields):
-        policy.flow_hidden_dims, policy.flow_activation = list(hidden_dims), activation
+        for field, value in policy.like_network(hidden_dims, activation).items():
+            setattr(policy, field, value)
     setattr(policy, "actor_hidden_dims" if in_one else "hidden_dims", list(hidden_dims))
     if critic and in_one:
         policy.critic_hidden_dims = list(hidden_dims)

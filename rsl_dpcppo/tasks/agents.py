@@ -68,7 +68,9 @@ def to_peer(cfg: DPCPPORunnerCfg, name: str) -> RunnerCfg:
         return _to_off_policy(cfg, kind)
     peer = kind(**_values(cfg, _RUN_FIELDS), critic=dataclasses.replace(cfg.critic))
     if isinstance(peer.actor, FlowActorCfg):
-        peer.actor = dataclasses.replace(cfg.actor)
+        same = {name: value for name, value in vars(cfg.actor).items() if name != "flow_activation"}
+        network = peer.actor.like_network(cfg.actor.flow_hidden_dims, cfg.actor.flow_activation)
+        peer.actor = dataclasses.replace(peer.actor, **{**same, **network})
     else:
         peer.actor.hidden_dims = list(cfg.actor.flow_hidden_dims)
         peer.actor.obs_normalization = cfg.actor.obs_normalization

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rsl_dpcppo.config.checks import (
     check_activation,
@@ -81,6 +82,11 @@ class FlowFields(Fields):
         check_int("residual_frequencies", self.residual_frequencies, minimum=0, maximum=16)
         check_choice("inference_policy", self.inference_policy, INFERENCE_POLICIES)
         self.inference_noise = check_noise("inference_noise", self.inference_noise)
+
+    @classmethod
+    def like_network(cls, hidden_dims: Sequence[int], activation: str) -> dict[str, Any]:
+        """Return the fields of a flow that goes with a task's network of these widths and this activation."""
+        return {"flow_hidden_dims": list(hidden_dims), "flow_activation": activation}
 
 
 @dataclass

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg, FlowFitFields
+from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg, FlowActorCfg, FlowFields, FlowFitFields
 from rsl_dpcppo.config.checks import check_float, check_int
 from rsl_dpcppo.config.ppo import MANY_ENVS, PPOAlgorithmCfg
 
@@ -28,13 +29,27 @@ the step size, and with RSL-RL's bound of 0.01 it rose until the policy was lost
 
 
 @dataclass
+class FoldFlowFields(FlowFields):
+    """The fields that a flow model with rare folds adds to those of RSL-RL's model."""
+
+    flow_activation: str = "swish"
+    """Activation of the velocity field, by RSL-RL's names, whatever the task's networks have. With "swish" folds miss
+    by less than with "elu", also after a hundred of them, and sampling is faster on a CPU."""
+
+    @classmethod
+    def like_network(cls, hidden_dims: Sequence[int], activation: str) -> dict[str, Any]:
+        """Return the fields of a flow that has the widths of a task's network, and its own activation."""
+        return {"flow_hidden_dims": list(hidden_dims)}
+
+
+@dataclass
 class DPCPPOFoldFields(FlowFitFields):
     """The fields that DP-CPPO with rare folds adds to those of RSL-RL's PPO."""
 
-    flow_learning_rate: float = 2e-3
+    flow_learning_rate: float = 5e-3
     """Step size of the flow's own Adam at the start of a fold, in which it falls linearly to zero."""
 
-    flow_num_epochs: int = 3
+    flow_num_epochs: int = 2
 
     flow_num_mini_batches: int = 40
 
@@ -74,6 +89,11 @@ class DPCPPOFoldFields(FlowFitFields):
 
 
 @dataclass
+class FoldFlowActorCfg(FoldFlowFields, FlowActorCfg):
+    """The flow policy of DP-CPPO with rare folds."""
+
+
+@dataclass
 class DPCPPOFoldAlgorithmCfg(DPCPPOFoldFields, PPOAlgorithmCfg):
     """DP-CPPO with rare folds: RSL-RL's fields for the PPO step, ours for the folds."""
 
@@ -84,6 +104,7 @@ class DPCPPOFoldRunnerCfg(DPCPPORunnerCfg):
 
     name: ClassVar[str] = "dpcppo_fold"
 
+    actor: FoldFlowActorCfg = field(default_factory=FoldFlowActorCfg)
     algorithm: DPCPPOFoldAlgorithmCfg = field(default_factory=DPCPPOFoldAlgorithmCfg)  # type: ignore[assignment]
 
     def sized(self, num_envs: int) -> DPCPPOFoldRunnerCfg:

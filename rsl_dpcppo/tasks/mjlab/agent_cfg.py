@@ -44,8 +44,7 @@ def to_dpcppo(ppo: RslRlOnPolicyRunnerCfg, name: str = "dpcppo") -> RslRlOnPolic
         ppo,
         name,
         class_name=FLOW_MODELS[ppo.actor.class_name].format(ALGORITHMS[name].model),
-        flow_hidden_dims=list(ppo.actor.hidden_dims),
-        flow_activation=ppo.actor.activation,
+        **ALGORITHMS[name].runner_cfg().actor.like_network(ppo.actor.hidden_dims, ppo.actor.activation),
     )
 
 
