@@ -29,7 +29,7 @@ the step size, and with RSL-RL's bound of 0.01 it rose until the policy was lost
 
 
 @dataclass
-class FoldFlowFields(FlowFields):
+class DPCPPOFoldModelFields(FlowFields):
     """The fields that a flow model with rare folds adds to those of RSL-RL's model."""
 
     flow_activation: str = "swish"
@@ -89,7 +89,7 @@ class DPCPPOFoldFields(FlowFitFields):
 
 
 @dataclass
-class FoldFlowActorCfg(FoldFlowFields, FlowActorCfg):
+class DPCPPOFoldActorCfg(DPCPPOFoldModelFields, FlowActorCfg):
     """The flow policy of DP-CPPO with rare folds."""
 
 
@@ -104,7 +104,7 @@ class DPCPPOFoldRunnerCfg(DPCPPORunnerCfg):
 
     name: ClassVar[str] = "dpcppo_fold"
 
-    actor: FoldFlowActorCfg = field(default_factory=FoldFlowActorCfg)
+    actor: DPCPPOFoldActorCfg = field(default_factory=DPCPPOFoldActorCfg)
     algorithm: DPCPPOFoldAlgorithmCfg = field(default_factory=DPCPPOFoldAlgorithmCfg)  # type: ignore[assignment]
 
     def sized(self, num_envs: int) -> DPCPPOFoldRunnerCfg:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rsl_dpcppo.algorithms.dpcppo.config import FlowFields
 from rsl_dpcppo.algorithms.dpcppo.model import KernelPolicy
-from rsl_dpcppo.algorithms.dpcppo_fold.config import FoldFlowFields
+from rsl_dpcppo.algorithms.dpcppo_fold.config import DPCPPOFoldModelFields
 from rsl_dpcppo.algorithms.dpcppo_fold.head import NoiseGaussian, NoiseResidualHead
 from rsl_dpcppo.flow.activation import make_activation
 from rsl_dpcppo.flow.velocity import VelocityField
@@ -33,7 +33,7 @@ class Stored(NamedTuple):
 class NoiseKernelPolicy(KernelPolicy):
     """A policy like DP-CPPO's, whose noise comes from a Gaussian p(n | s) that PPO improves as it does the kernel."""
 
-    fields_class = FoldFlowFields
+    fields_class = DPCPPOFoldModelFields
 
     head: NoiseResidualHead
     noise_mean: Tensor
