@@ -218,7 +218,8 @@ def test_a_small_clip_asks_for_a_small_divergence(last_epoch_kl: float, clip_par
 
 @pytest.mark.parametrize(("schedule", "last_epoch_kl"), [("adaptive", 4.0), ("adaptive", 0.0), ("fixed", 4.0)])
 def test_the_step_size_follows_the_last_epoch_of_an_iteration(schedule: str, last_epoch_kl: float) -> None:
-    cfg = fold_agent(schedule=schedule, last_epoch_kl=last_epoch_kl, learning_rate=1e-4, num_learning_epochs=3)
+    torch.manual_seed(0)
+    cfg = fold_agent(schedule=schedule, last_epoch_kl=last_epoch_kl, learning_rate=1e-3, num_learning_epochs=3)
     runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(cfg))
     learner, rates, divergences = runner.alg.learner, [], []
     losses = learner.losses
@@ -237,10 +238,10 @@ def test_the_step_size_follows_the_last_epoch_of_an_iteration(schedule: str, las
     assert constant == (schedule == "fixed" or last_epoch_kl > 0.0)
     last = sum(divergences[-runner.alg.num_mini_batches :]) / runner.alg.num_mini_batches
     if schedule == "fixed":
-        assert after == pytest.approx(1e-4)
+        assert after == pytest.approx(1e-3)
     elif constant:
-        assert last < 0.5 * 0.04, "it has nothing to follow"
-        assert after == pytest.approx(1.5e-4)
+        assert not 0.5 * 0.04 < last < 2.0 * 0.04, "it has nothing to follow"
+        assert after == pytest.approx(1e-3 * (1.5 if last < 0.04 else 1 / 1.5))
 
 
 @pytest.mark.parametrize(("last_epoch_kl", "bound"), [(4.0, 3e-3), (0.0, 1e-2)])
