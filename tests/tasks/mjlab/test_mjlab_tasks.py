@@ -149,7 +149,10 @@ def test_folds_are_rare_in_the_place_of_dpcppos() -> None:
     task = "Mjlab-Velocity-Flat-Unitree-Go1"
     cfg, dpcppo = (registry.load_rl_cfg(f"{task}-{name}") for name in ("DPCPPO_FOLD", "DPCPPO"))
     assert cfg.algorithm.class_name == "rsl_dpcppo.DPCPPOFold"
-    assert cfg.actor == dataclasses.replace(dpcppo.actor, class_name="rsl_dpcppo.FlowFoldActor")
+    assert cfg.actor.class_name == "rsl_dpcppo.FlowFoldActor"
+    assert cfg.actor.flow_activation == ALGORITHMS["dpcppo_fold"].runner_cfg().actor.flow_activation
+    own = {"class_name", "flow_activation"}
+    assert {**vars(cfg.actor), **dict.fromkeys(own)} == {**vars(dpcppo.actor), **dict.fromkeys(own)}
     assert cfg.algorithm.entropy_coef == dpcppo.algorithm.entropy_coef
 
 
