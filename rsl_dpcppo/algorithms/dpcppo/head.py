@@ -59,8 +59,7 @@ class ResidualHead(PolicyHead):
         self.register_buffer("frequencies", 2.0 ** torch.arange(residual_frequencies), persistent=False)
         if residual_frequencies:
             # Each base action is carried on by mu in every iteration: a random mu would carry all of them one way.
-            for parameter in self.last_of_residual():
-                nn.init.zeros_(parameter)
+            self.start_from_zero()
         self.set_inference(inference_policy, inference_noise)
 
     def set_inference(self, policy: str, noise: str) -> None:
@@ -68,10 +67,11 @@ class ResidualHead(PolicyHead):
         super().set_inference(policy, noise)
         self.add_residual = policy == "flow_residual"
 
-    def last_of_residual(self) -> list[nn.Parameter]:
-        """Return what is zero where mu is: the parameters of its last layer."""
+    def start_from_zero(self) -> None:
+        """Set the last layer of the residual to zero, and so mu."""
         last = [module for module in self.residual.modules() if isinstance(module, nn.Linear)][-1]
-        return list(last.parameters())
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
 
     def act(self, noise: Tensor, context: Tensor) -> Tensor:
         """Act from a given initial noise a_n of shape [batch, num_actions]."""
@@ -99,7 +99,11 @@ class ResidualHead(PolicyHead):
             base_action: a0. Shape: [..., num_actions].
             context: s. Shape: [..., context_dim].
         """
-        return base_action + self.in_actions(self.residual(torch.cat((context, self.features(base_action)), dim=-1)))
+        return base_action + self.in_actions(self.residual(self.seen_by_residual(base_action, context)))
+
+    def seen_by_residual(self, base_action: Tensor, context: Tensor) -> Tensor:
+        """Return the input of the residual's network, s and the features of a0. Shape: [..., width]."""
+        return torch.cat((context, self.features(base_action)), dim=-1)
 
     def in_actions(self, residual: Tensor) -> Tensor:
         """Return mu(a0, s) in actions, of what its network says. Shape of both: [..., num_actions]."""
