@@ -32,8 +32,8 @@ class DPCPPOFoldLearner(KernelLearner):
     The policy between two folds is n ~ N(nu(s), tau^2), a0 = flow(n, s), a ~ N(a0 + mu(a0, s), sigma^2), and PPO's
     ratio is that of p(n | s) p(a | a0, s): whatever the noise brought in is credited to nu and tau, as the kernel's is
     to mu and sigma. A fold fits the flow to the mean action of each standard noise, at the states of all rollouts since
-    the last; then nu and mu are zero and tau is one again. nu and mu are what their networks have learned since, and the
-    networks go on learning as if there had been no fold.
+    the last; then nu and mu are zero and tau is one again: nu and mu are what their networks have learned since, which
+    go on learning as if there had been no fold.
 
     The paper (arXiv 2603.04790) has a standard n, and fits the flow in every iteration to samples of the kernel.
     """
