@@ -87,22 +87,22 @@ class DPCPPOFoldLearner(KernelLearner):
     @torch.no_grad()
     def prepare(self, batch: MiniBatch) -> MiniBatch:
         """Return a mini-batch whose density is that of noise and action."""
-        _, noise, noise_mean, *_ = self.policy.split(batch.stored)
-        noise_std = self.policy.head.noise.std.expand_as(noise).clone()
+        stored = self.policy.split(batch.stored)
+        noise_std = self.policy.head.noise.std.expand_as(stored.noise).clone()
         return dataclasses.replace(
             batch,
-            old_log_prob=batch.old_log_prob + gaussian_log_prob(noise, noise_mean, noise_std),
+            old_log_prob=batch.old_log_prob + gaussian_log_prob(stored.noise, stored.noise_mean, noise_std),
             prepared={"noise_std": noise_std},
         )
 
     def gaussians(self, batch: MiniBatch, mean: Tensor, std: Tensor) -> list[Gaussian]:
         """Return the kernel, and the Gaussian of the noise."""
-        _, noise, old_mean, *_ = self.policy.split(batch.stored)
+        stored = self.policy.split(batch.stored)
         noise_mean = self.policy.noise_mean.float()
-        noise_std = self.policy.head.noise.std.expand_as(noise)
+        noise_std = self.policy.head.noise.std.expand_as(noise_mean)
         return [
             *super().gaussians(batch, mean, std),
-            Gaussian(noise, noise_mean, noise_std, old_mean, batch.prepared["noise_std"]),
+            Gaussian(stored.noise, noise_mean, noise_std, stored.noise_mean, batch.prepared["noise_std"]),
         ]
 
     def more_losses(self, batch: MiniBatch, mean: Tensor, std: Tensor) -> dict[str, Tensor]:

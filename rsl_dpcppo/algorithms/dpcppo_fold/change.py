@@ -49,4 +49,5 @@ def _add_folded(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: 
         part = name.removeprefix(prefix)
         if not part.startswith(("network.", "folded.")):
             value = state_dict.pop(name)
-            state_dict |= {f"{prefix}network.{part}": value, f"{prefix}folded.{part}": torch.zeros_like(value)}
+            state_dict[f"{prefix}network.{part}"] = value
+            state_dict[f"{prefix}folded.{part}"] = torch.zeros_like(value)
