@@ -5,6 +5,8 @@
 
 # No postponed annotations here: TorchScript reads those of buffers from the class, as types.
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +56,7 @@ class ResidualHead(PolicyHead):
             inference_noise: "random", "zero", or a seed in digits; see :meth:`set_inference`.
         """
         super().__init__(FlowSolver(velocity, flow_steps, flow_solver), inference_noise)
-        self.residual = residual
+        self.residual: Any = residual
         self.num_frequencies = residual_frequencies
         self.register_buffer("frequencies", 2.0 ** torch.arange(residual_frequencies), persistent=False)
         if residual_frequencies:

@@ -59,7 +59,6 @@ class NoiseResidualHead(ResidualHead):
     its weights then moves the kernel as far, in its own terms, whatever the kernel has shrunk to.
     """
 
-    residual: Change
     residual_unit: Tensor
 
     def __init__(self, velocity: VelocityField, residual: nn.Module, noise: NoiseGaussian, **settings: Any) -> None:
