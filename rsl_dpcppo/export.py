@@ -190,7 +190,7 @@ def largest_difference(model: Any, exported: ExportedPolicy, path: Path) -> floa
         path: The file.
 
     Returns:
-        Largest absolute difference of an action; infinite if one is not a number.
+        Largest difference of an action, as :func:`difference` has it.
     """
     head = copy.deepcopy(model.head)
     device = head.fixed_noise.device
@@ -209,15 +209,20 @@ def largest_difference(model: Any, exported: ExportedPolicy, path: Path) -> floa
 
 @torch.inference_mode()
 def difference(act: Callable[..., Tensor], exported: ExportedPolicy, path: Path) -> float:
-    """Return the largest absolute difference between a file's actions and those of a function, or infinity.
+    """Return the largest difference between a file's actions and those of a function.
 
     Args:
         act: Takes the file's inputs.
         exported: What was written to the file; tells the inputs.
         path: The file.
+
+    Returns:
+        The difference, where actions are larger than 1 in multiples of their size, as rounding is; infinite if one is
+        not a number.
     """
     run, differences = load_exported(path), []
     for batch_size in (1, 7, 256):
         inputs = example_inputs(exported, batch_size, seed=batch_size).values()
-        differences.append(np.abs(act(*inputs).cpu().numpy() - run(*inputs)).max())
+        actions = act(*inputs).cpu().numpy()
+        differences.append((np.abs(actions - run(*inputs)) / np.maximum(1.0, np.abs(actions))).max())
     return float(np.nan_to_num(differences, nan=np.inf).max())

@@ -223,6 +223,17 @@ def test_not_a_number_is_a_difference(model: Any, tmp_path: Path, broken: str) -
     assert largest_difference(model, module, path) > TOLERANCE
 
 
+def test_large_actions_are_compared_by_their_size(model: Any, tmp_path: Path) -> None:
+    """As rounding is: a policy whose actions reach a thousand does not differ by what single precision drops there."""
+    bias = [*model.head.residual.parameters()][-1]
+    with torch.no_grad():
+        bias.fill_(1000.0)
+        module, path = scripted(model, tmp_path)
+        for more, difference in ((0.001, 1e-6), (1.0, 1e-3)):
+            bias.fill_(1000.0 + more)
+            assert largest_difference(model, module, path) == pytest.approx(difference, rel=0.2)
+
+
 def test_comparison_finds_a_policy_that_is_exported_with_other_settings(model: Any, tmp_path: Path) -> None:
     _, path = scripted(model, tmp_path, noise="7")
     assert largest_difference(model, exported_policy(model, "8"), path) > 100.0 * TOLERANCE

@@ -25,7 +25,8 @@ from rsl_dpcppo.errors import CheckpointError, ConfigError, ExportError
 from rsl_dpcppo.tasks.registry import LAUNCH_THEMSELVES, find_task
 
 EXPORT_TOLERANCE = 1e-5
-"""Largest difference, in actions, that an exported policy may have from the live one."""
+"""Largest difference that an exported policy may have from the live one, as
+:func:`~rsl_dpcppo.export.difference` has it."""
 
 
 def export(arguments: list[str]) -> None:
