@@ -121,13 +121,13 @@ def hold_modes(cfg: DPCPPORunnerCfg) -> DPCPPORunnerCfg:
 
 
 def hold_modes_of_fold(cfg: Any) -> Any:
-    """Return an agent of DP-CPPO with rare folds, with the options that hold its modes; see docs/research.md.
+    """Return an agent of DP-CPPO with rare folds, with the two options that hold its modes; see docs/research.md.
 
     Args:
         cfg: The agent, which is changed.
     """
     cfg.actor.residual_frequencies = 5
-    cfg.algorithm.noise_kl_coef, cfg.algorithm.fold_interval = 3.0, 10
+    cfg.algorithm.noise_kl_coef = 3.0
     return cfg
 
 

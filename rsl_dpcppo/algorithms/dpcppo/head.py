@@ -5,8 +5,6 @@
 
 # No postponed annotations here: TorchScript reads those of buffers from the class, as types.
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -56,12 +54,13 @@ class ResidualHead(PolicyHead):
             inference_noise: "random", "zero", or a seed in digits; see :meth:`set_inference`.
         """
         super().__init__(FlowSolver(velocity, flow_steps, flow_solver), inference_noise)
-        self.residual: Any = residual
+        self.residual = residual
         self.num_frequencies = residual_frequencies
         self.register_buffer("frequencies", 2.0 ** torch.arange(residual_frequencies), persistent=False)
         if residual_frequencies:
             # Each base action is carried on by mu in every iteration: a random mu would carry all of them one way.
-            self.start_from_zero()
+            for parameter in self.last_of_residual():
+                nn.init.zeros_(parameter)
         self.set_inference(inference_policy, inference_noise)
 
     def set_inference(self, policy: str, noise: str) -> None:
@@ -69,11 +68,10 @@ class ResidualHead(PolicyHead):
         super().set_inference(policy, noise)
         self.add_residual = policy == "flow_residual"
 
-    def start_from_zero(self) -> None:
-        """Set the last layer of the residual to zero, and so mu."""
+    def last_of_residual(self) -> list[nn.Parameter]:
+        """Return what is zero where mu is: the parameters of its last layer."""
         last = [module for module in self.residual.modules() if isinstance(module, nn.Linear)][-1]
-        for parameter in last.parameters():
-            nn.init.zeros_(parameter)
+        return list(last.parameters())
 
     def act(self, noise: Tensor, context: Tensor) -> Tensor:
         """Act from a given initial noise a_n of shape [batch, num_actions]."""
@@ -101,11 +99,7 @@ class ResidualHead(PolicyHead):
             base_action: a0. Shape: [..., num_actions].
             context: s. Shape: [..., context_dim].
         """
-        return base_action + self.in_actions(self.residual(self.seen_by_residual(base_action, context)))
-
-    def seen_by_residual(self, base_action: Tensor, context: Tensor) -> Tensor:
-        """Return the input of the residual's network, s and the features of a0. Shape: [..., width]."""
-        return torch.cat((context, self.features(base_action)), dim=-1)
+        return base_action + self.in_actions(self.residual(torch.cat((context, self.features(base_action)), dim=-1)))
 
     def in_actions(self, residual: Tensor) -> Tensor:
         """Return mu(a0, s) in actions, of what its network says. Shape of both: [..., num_actions]."""

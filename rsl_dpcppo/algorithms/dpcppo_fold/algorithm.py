@@ -22,8 +22,8 @@ from rsl_dpcppo.learning.gaussian import Gaussian, gaussian_kl, gaussian_log_pro
 from rsl_dpcppo.learning.host import Host
 
 MOMENTUM = ("exp_avg", "momentum_buffer")
-"""What optimizers call the average of the gradients. A fold stops that of tau, which it sets to one. That of their
-squares stays: the first steps after a fold are to be no larger than those before it."""
+"""What optimizers call the average of the gradients. A fold stops it, and leaves that of their squares: the first steps
+after a fold are to be no larger than those before it."""
 
 
 class DPCPPOFoldLearner(KernelLearner):
@@ -32,8 +32,7 @@ class DPCPPOFoldLearner(KernelLearner):
     The policy between two folds is n ~ N(nu(s), tau^2), a0 = flow(n, s), a ~ N(a0 + mu(a0, s), sigma^2), and PPO's
     ratio is that of p(n | s) p(a | a0, s): whatever the noise brought in is credited to nu and tau, as the kernel's is
     to mu and sigma. A fold fits the flow to the mean action of each standard noise, at the states of all rollouts since
-    the last; then nu and mu are zero and tau is one again: nu and mu are what their networks have learned since, which
-    go on learning as if there had been no fold.
+    the last; then nu and mu are zero and tau is one again.
 
     The paper (arXiv 2603.04790) has a standard n, and fits the flow in every iteration to samples of the kernel.
     """
@@ -48,7 +47,6 @@ class DPCPPOFoldLearner(KernelLearner):
         """Build the learner; see :class:`~rsl_dpcppo.learning.on_policy.OnPolicyLearner`."""
         super().__init__(host, cfg)
         self.policy.head.residual_unit.copy_(host.kernel_std().detach())
-        self.policy.sees_what_was_stored = not self.symmetry
         self._states: list[TensorDict] = []
         self._report = {name: torch.zeros((), device=host.device) for name in ("fold_error", "fold_made")}
 
@@ -87,22 +85,22 @@ class DPCPPOFoldLearner(KernelLearner):
     @torch.no_grad()
     def prepare(self, batch: MiniBatch) -> MiniBatch:
         """Return a mini-batch whose density is that of noise and action."""
-        stored = self.policy.split(batch.stored)
-        noise_std = self.policy.head.noise.std.expand_as(stored.noise).clone()
+        _, noise, noise_mean = self.policy.split(batch.stored)
+        noise_std = self.policy.head.noise.std.expand_as(noise).clone()
         return dataclasses.replace(
             batch,
-            old_log_prob=batch.old_log_prob + gaussian_log_prob(stored.noise, stored.noise_mean, noise_std),
+            old_log_prob=batch.old_log_prob + gaussian_log_prob(noise, noise_mean, noise_std),
             prepared={"noise_std": noise_std},
         )
 
     def gaussians(self, batch: MiniBatch, mean: Tensor, std: Tensor) -> list[Gaussian]:
         """Return the kernel, and the Gaussian of the noise."""
-        stored = self.policy.split(batch.stored)
+        _, noise, old_mean = self.policy.split(batch.stored)
         noise_mean = self.policy.noise_mean.float()
-        noise_std = self.policy.head.noise.std.expand_as(noise_mean)
+        noise_std = self.policy.head.noise.std.expand_as(noise)
         return [
             *super().gaussians(batch, mean, std),
-            Gaussian(stored.noise, noise_mean, noise_std, stored.noise_mean, batch.prepared["noise_std"]),
+            Gaussian(noise, noise_mean, noise_std, old_mean, batch.prepared["noise_std"]),
         ]
 
     def more_losses(self, batch: MiniBatch, mean: Tensor, std: Tensor) -> dict[str, Tensor]:
@@ -145,23 +143,21 @@ class DPCPPOFoldLearner(KernelLearner):
             made = error <= self.cfg.fold_tolerance  # decided on the device: nothing waits for it
             for weight, old in zip(acting, before, strict=True):
                 weight.copy_(torch.where(made, weight, old))
-            self.policy.head.fold(made, deviation)
-            log_std = self.policy.head.noise.log_std
-            for name, moment in self.optimizer.state[log_std].items():
-                if name in MOMENTUM and moment is not None:
-                    moment.mul_(~made)
+            # Only where mu is zero may its unit change: what acts would change with it.
+            unit = self.policy.head.residual_unit
+            unit.copy_(torch.where(made, deviation, unit))
+            for parameter in self.policy.head.last_parameters():
+                parameter.mul_(~made)
+                for name, moment in self.optimizer.state[parameter].items():
+                    if name in MOMENTUM and moment is not None:
+                        moment.mul_(~made)
         self._report = {"fold_error": error, "fold_made": made.float()}
 
     def _sample_states(self) -> TensorDict:
         """Return the observations of some states of the rollout, and what was stored. Batch size: [number]."""
         observations = self.host.rollout.observations.flatten(0, 1)
         number = self._num_states()
-        return self._for_fold(observations[torch.randperm(len(observations), device=self.host.device)[:number]].clone())
-
-    def _for_fold(self, states: TensorDict) -> TensorDict:
-        """Return states with what a fold asks for of what was stored: base action and noise."""
-        name, num_actions = self.policy.stored_name, self.policy.head.num_actions
-        return states.set(name, states[name][..., : 2 * num_actions])
+        return observations[torch.randperm(len(observations), device=self.host.device)[:number]].clone()
 
     def _num_states(self) -> int:
         """Return how many states of each rollout a fold is fitted on; 0 if on all of the last."""
@@ -195,7 +191,7 @@ class DPCPPOFoldLearner(KernelLearner):
 
     def _mean_actions(self, observations: TensorDict, context: Tensor, stored: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return contexts, a0 + mu(a0, s) and the standard noise of a0, with the mirrored triples."""
-        base_action, noise, *_ = stored.split(self.policy.head.num_actions, dim=-1)
+        base_action, noise, _ = self.policy.split(stored)
         target = self.policy.head.kernel_mean(base_action, context)
         return self.with_mirrored(observations, context, target, self.policy.head.noise.standardized(noise, context))
 
@@ -211,7 +207,7 @@ class DPCPPOFoldLearner(KernelLearner):
         """Restore what :meth:`more_state` returned."""
         super().load_more_state(state)
         self._states = [
-            self._for_fold(TensorDict(states, batch_size=[len(next(iter(states.values())))], device=self.host.device))
+            TensorDict(states, batch_size=[len(next(iter(states.values())))], device=self.host.device)
             for states in state["fold_states"]
         ]
         self._report = {name: value.to(self.host.device) for name, value in state["fold_report"].items()}

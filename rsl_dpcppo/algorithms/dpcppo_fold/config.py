@@ -53,9 +53,8 @@ class DPCPPOFoldFields(FlowFitFields):
 
     flow_num_mini_batches: int = 40
 
-    fold_interval: int = 30
-    """Iterations from one fold to the next, in which the flow stays as it is. Every fold misses what PPO has found by a
-    little: fewer are faster and return more, more hold modes better."""
+    fold_interval: int = 10
+    """Iterations from one fold to the next, in which the flow stays as it is."""
 
     fold_states: int = 20_480
     """States that a fold is fitted on, an equal number of each rollout since the last. They are part of checkpoints.

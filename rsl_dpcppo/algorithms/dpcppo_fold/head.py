@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from rsl_dpcppo.algorithms.dpcppo.head import ResidualHead
-from rsl_dpcppo.algorithms.dpcppo_fold.change import Change
 from rsl_dpcppo.flow.velocity import VelocityField
 from rsl_dpcppo.learning.mlp import make_mlp
 
@@ -20,7 +19,7 @@ class NoiseGaussian(nn.Module):
     """p(n | s) = N(nu(s), diag(tau^2)), what the flow's initial noise is drawn from between two folds."""
 
     def __init__(self, context_dim: int, num_actions: int, hidden_dims: list[int], activation: nn.Module) -> None:
-        """Build the network of nu, which is zero, and tau as one.
+        """Build the network nu, and tau as one.
 
         Args:
             context_dim: Width of the context s.
@@ -29,7 +28,7 @@ class NoiseGaussian(nn.Module):
             activation: Module put after every hidden layer; it holds no parameters, so one serves all.
         """
         super().__init__()
-        self.mean = Change(make_mlp(context_dim, hidden_dims, num_actions, activation))
+        self.mean = make_mlp(context_dim, hidden_dims, num_actions, activation)
         self.log_std = nn.Parameter(torch.zeros(num_actions))
 
     @property
@@ -66,17 +65,16 @@ class NoiseResidualHead(ResidualHead):
 
         Args:
             velocity: Velocity field that acts; its parameters are frozen here.
-            residual: The network of mu(a0, s), whose change since the last fold is the residual.
+            residual: mu(a0, s); see :class:`~rsl_dpcppo.algorithms.dpcppo.head.ResidualHead`.
             noise: p(n | s).
-            settings: Further arguments of :class:`~rsl_dpcppo.algorithms.dpcppo.head.ResidualHead`.
+            settings: Further arguments of that class.
         """
-        super().__init__(velocity, Change(residual), **settings)
+        super().__init__(velocity, residual, **settings)
         self.noise = noise
         self.register_buffer("residual_unit", torch.ones(self.num_actions))
         self.register_load_state_dict_pre_hook(_add_unit)
-
-    def start_from_zero(self) -> None:
-        """Leave the network as it is: mu is zero."""
+        for parameter in self.last_parameters():
+            nn.init.zeros_(parameter)
 
     def initial_noise(self, noise: Tensor, context: Tensor) -> Tensor:
         """Return noise as p(n | s) has it, made of standard noise. Shape: [batch, num_actions]."""
@@ -86,16 +84,6 @@ class NoiseResidualHead(ResidualHead):
         """Return mu(a0, s) in actions. Shape: [..., num_actions]."""
         return self.residual_unit * residual
 
-    @torch.no_grad()
-    def fold(self, made: Tensor, deviation: Tensor) -> None:
-        """Leave all to the flow: nu and mu are zero from here, tau is one.
-
-        Args:
-            made: Whether to, decided on the device. Shape: [].
-            deviation: The kernel's standard deviation. Shape: [num_actions].
-        """
-        self.residual.fold(made)
-        self.noise.mean.fold(made)
-        self.noise.log_std.mul_(~made)
-        # Only where mu is zero may its unit change: what acts would change with it.
-        self.residual_unit.copy_(torch.where(made, deviation, self.residual_unit))
+    def last_parameters(self) -> list[nn.Parameter]:
+        """Return what is zero where the flow is the whole policy: the last layers of mu and nu, and log tau."""
+        return [*self.last_of_residual(), *self.noise.mean[-1].parameters(), self.noise.log_std]

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -30,10 +28,6 @@ class Stored(NamedTuple):
     """n, which the flow made a0 from."""
     noise_mean: Tensor
     """nu(s) when n was drawn."""
-    noise_folded: Tensor
-    """What the network of nu said of s at the last fold."""
-    residual_folded: Tensor
-    """What the network of mu said of a0 and s at the last fold."""
 
 
 class NoiseKernelPolicy(KernelPolicy):
@@ -44,9 +38,6 @@ class NoiseKernelPolicy(KernelPolicy):
     head: NoiseResidualHead
     noise_mean: Tensor
     """nu(s) of the last :meth:`evaluate`. Shape: [..., num_actions]."""
-    sees_what_was_stored = True
-    """Whether :meth:`evaluate` is asked about the states that were stored. If about others, as mirrored ones are, what
-    the networks said at the last fold is not taken from what was stored, but computed again."""
 
     def __init__(self, shape: Shape, fields: FlowFields, network: nn.Module) -> None:
         """Build a policy whose base action is its noise until the first fold.
@@ -78,26 +69,13 @@ class NoiseKernelPolicy(KernelPolicy):
 
     def act(self, context: Tensor) -> Tensor:
         """Return the kernel's mean around new base actions, which are stored. Shape: [num_envs, num_actions]."""
-        noise_folded = self.head.noise.mean.folded(context)
-        noise_mean = self.head.noise.mean.network(context) - noise_folded
+        noise_mean = self.head.noise.mean(context)
         noise = noise_mean + self.head.noise.std * self.draw_noise(context)
         base_action = self.sample(context, noise)
-        seen = self.head.seen_by_residual(base_action, context)
-        residual_folded = self.head.residual.folded(seen)
-        self.stored = torch.cat(Stored(base_action, noise, noise_mean, noise_folded, residual_folded), dim=-1)
-        return base_action + self.head.in_actions(self.head.residual.network(seen) - residual_folded)
+        self.stored = torch.cat(Stored(base_action, noise, noise_mean), dim=-1)
+        return self.head.kernel_mean(base_action, context)
 
     def evaluate(self, stored: Tensor, context: Tensor) -> Tensor:
         """Return the kernel's mean around stored base actions, and keep nu(s). Shape: [..., num_actions]."""
-        base_action, _, _, noise_folded, residual_folded = self.split(stored)
-        if context.requires_grad or not self.sees_what_was_stored:  # an encoder has learned since
-            self.noise_mean = self.head.noise.mean(context)
-            return self.head.kernel_mean(base_action, context)
-        self.noise_mean = self.head.noise.mean.network(context) - noise_folded
-        seen = self.head.seen_by_residual(base_action, context)
-        return base_action + self.head.in_actions(self.head.residual.network(seen) - residual_folded)
-
-    def untrained_parameters(self) -> Iterator[nn.Parameter]:
-        """Iterate over the flow, and over the networks of nu and mu as they were at the last fold."""
-        folded = (self.head.noise.mean.folded, self.head.residual.folded)
-        return chain(super().untrained_parameters(), *(network.parameters() for network in folded))
+        self.noise_mean = self.head.noise.mean(context)
+        return self.head.kernel_mean(self.split(stored).base_action, context)

@@ -183,9 +183,7 @@ def minimum_gigaflops(cfg: RunnerCfg, num_observations: int, num_actions: int) -
             period = cfg.algorithm.fold_interval
             noise = _products(num_observations, cfg.actor.hidden_dims, num_actions)
             fitted = min(cfg.algorithm.fold_states, period * samples) / period
-            # A rollout's step asks both networks as they are and as they were at the last fold.
-            total += samples * (2 * noise + actor) + fitted * 2 * (noise + actor)
-            total += min(ERROR_STATES / period, fitted) * sample
+            total += samples * noise + fitted * (noise + actor) + min(ERROR_STATES / period, fitted) * sample
             epochs = cfg.algorithm.num_learning_epochs
             total += epochs * samples * (3 * noise - num_observations * cfg.actor.hidden_dims[0])
         else:
