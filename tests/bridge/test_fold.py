@@ -18,7 +18,9 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.bridge.version import GENERATION
+from rsl_dpcppo.cli.export import EXPORT_TOLERANCE
 from rsl_dpcppo.errors import ConfigError
+from rsl_dpcppo.export import export, exported_policy, largest_difference
 from rsl_dpcppo.learning import objective
 from rsl_dpcppo.tasks.agents import to_peer
 from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalEnv
@@ -313,6 +315,21 @@ def test_what_plays_is_what_acted_in_training() -> None:
     torch.manual_seed(1)
     torch.testing.assert_close(noise, noise_mean + policy.head.noise.log_std.exp() * torch.randn(16, 2))
     torch.testing.assert_close(base_action, policy.head.flow(noise, context))
+
+
+def test_the_exported_policy_is_the_live_one(tmp_path: Path) -> None:
+    """Between two folds, when noise, flow and residual all act."""
+    runner = make_runner(MultiGoalEnv(32), agent_dict(fold_agent()))
+    runner.learn(5)
+    model = runner.alg.model
+    exported = exported_policy(model, "7")
+    paths = export(exported, tmp_path)
+    assert {path.suffix for path in paths} == {".pt", ".onnx"}
+    for path in paths:
+        assert largest_difference(model, exported, path) <= EXPORT_TOLERANCE
+    with torch.no_grad():
+        model.head.noise.log_std.add_(1.0)
+    assert all(largest_difference(model, exported, path) > 0.1 for path in paths)
 
 
 def test_few_environments_keep_the_step_size_within_an_iteration() -> None:
