@@ -341,6 +341,15 @@ def test_few_environments_keep_the_step_size_within_an_iteration() -> None:
         assert cfg.actor.init_std == (0.3 if few else 1.0)
 
 
+@pytest.mark.parametrize(("num_envs", "clip_param", "interval"), [(32, 0.4, 10), (32, 0.05, 40), (4096, 0.05, 10)])
+def test_few_environments_fold_more_rarely_where_the_clip_is_small(
+    num_envs: int, clip_param: float, interval: int
+) -> None:
+    task = dataclasses.replace(small_agent(), num_envs=num_envs)
+    task.algorithm.clip_param = clip_param
+    assert to_peer(task, "dpcppo_fold").algorithm.fold_interval == interval  # type: ignore[attr-defined]
+
+
 def test_the_flow_has_the_tasks_widths_and_its_own_activation() -> None:
     task = small_agent()
     task.actor = dataclasses.replace(task.actor, flow_activation="mish", flow_hidden_dims=[24, 16])
