@@ -20,7 +20,7 @@ from rsl_dpcppo.tasks.task import Policy, Task
 _MULTI_GOAL = "rsl_dpcppo.tasks.embedded.multi_goal"
 _TWO_MODES = "rsl_dpcppo.tasks.embedded.two_modes"
 
-_MODES_RIVALS = {"dpcppo_modes": "dpcppo", "dpcppo_fold_modes": "dpcppo_fold"}
+_MODES_RIVALS = {"dpcppo_modes": "dpcppo", "dpcppo_fold_modes": "ppo"}
 """Beside whom the reports of agents that hold modes show them."""
 
 TITLE = "Embedded"

@@ -38,7 +38,11 @@ def evaluation(folder: Path) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    ("agent", "policies"), [("dpcppo", {"Flow", "Flow+Res", "Flow+Res, zero noise"}), ("ppo", {"Gaussian PPO"})]
+    ("agent", "policies"),
+    [
+        pytest.param("dpcppo", {"Flow", "Flow+Res", "Flow+Res, zero noise"}, marks=pytest.mark.slow),
+        ("ppo", {"Gaussian PPO"}),
+    ],
 )
 def test_both_agents_learn_to_balance(agent: str, policies: set[str]) -> None:
     """An untrained policy falls after some 10 steps; 1,000 is the most that there is."""
