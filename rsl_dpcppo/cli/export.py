@@ -50,8 +50,8 @@ def export(arguments: list[str]) -> None:
             flow = getattr(exported.head, "flow", None)
             what = f"{flow.num_steps} flow steps take" if flow else "an action takes"
             print(
-                f"[INFO] {folder / path.name}: differs from the live policy by at most {error:.1e}, for actions "
-                f"above 1 of their size; {what} {milliseconds:.3f} ms for one observation on one core"
+                f"[INFO] {folder / path.name}: differs from the live policy by at most {error:.1e}, of an "
+                f"action's size where that is above 1; {what} {milliseconds:.3f} ms for one observation on one core"
             )
             if error > EXPORT_TOLERANCE:
                 raise ExportError(f"'{path.name}' differs from the live policy by more than {EXPORT_TOLERANCE:.0e}.")
