@@ -57,9 +57,9 @@ class DPCPPOFoldFields(FlowFitFields):
     flow_num_mini_batches: int = 40
 
     fold_interval: int = 10
-    """Iterations from one fold to the next, in which the flow stays as it is. A fold takes their last layers from mu
-    and nu, which a policy that a small clip makes slow has to have used first: agents of tasks with less than 256
-    environments have 10 for a ``clip_param`` of 0.2, and more in proportion for a smaller one."""
+    """Iterations from one fold to the next, in which the flow stays as it is. A fold sets the last layers of mu and nu
+    to zero; where a small clip makes the policy slow, ten iterations have hardly used them. Agents of tasks with less
+    than 256 environments have 10 for a ``clip_param`` of 0.2, and more in proportion for a smaller one."""
 
     fold_states: int = 20_480
     """States that a fold is fitted on, an equal number of each rollout since the last. They are part of checkpoints.
