@@ -94,18 +94,18 @@ def check_float(
         raise ConfigError(f"{name} is {value!r}; it must be a number, {lower}{upper}.")
 
 
-def check_widths(name: str, value: Any) -> list[int]:
+def check_widths(name: str, value: Any, minimum_number: int = 1) -> list[int]:
     """Return the widths of a network's hidden layers as a list.
 
     Raises:
-        ConfigError: If they are no whole numbers from 1, or there is none.
+        ConfigError: If they are no whole numbers from 1, or fewer than the minimum.
     """
-    widths = list(value) if isinstance(value, (list, tuple)) else []
-    are_whole = all(isinstance(width, int) and not isinstance(width, bool) for width in widths)
-    if not widths or not are_whole or not all(1 <= width <= LARGEST_COUNT for width in widths):
+    widths = list(value) if isinstance(value, (list, tuple)) else None
+    are_right = all(type(width) is int and 1 <= width <= LARGEST_COUNT for width in widths or ())
+    if widths is None or len(widths) < minimum_number or not are_right:
+        number = "at least one whole number" if minimum_number else "whole numbers, or an empty one"
         raise ConfigError(
-            f"{name} is {value!r}; it must be a list of at least one whole number, each 1 or more and at most "
-            f"{LARGEST_COUNT}."
+            f"{name} is {value!r}; it must be a list of {number}, each 1 or more and at most {LARGEST_COUNT}."
         )
     return widths
 

@@ -6,7 +6,7 @@
 # No postponed annotations here: TorchScript reads those of buffers from the class, as types.
 
 import math
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import torch
@@ -23,9 +23,9 @@ def _add_frequencies(module: nn.Module, state_dict: dict[str, Any], prefix: str,
 class VelocityField(nn.Module):
     """Multi-layer perceptron u(a_t, t, s) whose flow carries noise to actions (arXiv 2603.04790, section 3.2).
 
-    The context (the normalised observation, or what an encoder makes of it) enters the first layer only, so its share
-    of that layer is the same at every step of the solver. :meth:`embed` computes it once; :meth:`forward` adds the
-    share of the action and of the time.
+    The context (the normalised observation, or what an encoder makes of it) enters the first layer only, through layers
+    of its own if it has any, so its share of that layer is the same at every step of the solver. :meth:`embed` computes
+    it once; :meth:`forward` adds the share of the action and of the time.
     """
 
     frequencies: Tensor
@@ -39,18 +39,20 @@ class VelocityField(nn.Module):
         time_features: int = 0,
         frequencies: list[float] | tuple[float, float] = (1.0, 1000.0),
         scale: float = 1.0,
+        context_dims: list[int] | tuple[int, ...] = (),
     ) -> None:
         """Build the network.
 
         Args:
             context_dim: Width of the context s.
             num_actions: Width of the action a.
-            hidden_dims: Widths of the hidden layers, at least one.
+            hidden_dims: Widths of the hidden layers that see action and time, at least one.
             activation: Module put after every hidden layer; it holds no parameters, so one serves all.
             time_features: Number of sines and cosines of the time, even; 0 for the time as it is.
             frequencies: First and last of their angular frequencies, in radians over the flow's length; those between
                 are spaced evenly on a logarithmic scale.
             scale: What the output is multiplied with.
+            context_dims: Widths of the layers over the context alone, which run once whatever the number of steps.
         """
         super().__init__()
         self.context_dim = context_dim
@@ -61,8 +63,12 @@ class VelocityField(nn.Module):
         values = torch.logspace(first, last, time_features // 2)
         self.register_buffer("frequencies", values, persistent=time_features > 0)
         self.register_load_state_dict_pre_hook(_add_frequencies)
+        self.context_layers = nn.Sequential(
+            *chain(*((nn.Linear(*widths), activation) for widths in pairwise((context_dim, *context_dims))))
+        )
+        self.embedded_dim = context_dims[-1] if context_dims else context_dim
         # One linear layer over [s, a, t], so that it is initialised as one; it is used in two parts: s, and [a, t].
-        self.input_layer = nn.Linear(context_dim + num_actions + max(1, time_features), hidden_dims[0])
+        self.input_layer = nn.Linear(self.embedded_dim + num_actions + max(1, time_features), hidden_dims[0])
         layers: list[nn.Module] = [activation]
         for width_in, width_out in pairwise(hidden_dims):
             layers += [nn.Linear(width_in, width_out), activation]
@@ -80,9 +86,10 @@ class VelocityField(nn.Module):
             context: s. Shape: [batch, context_dim].
 
         Returns:
-            W_s s + b. Shape: [batch, hidden_dims[0]].
+            W_s c(s) + b, where c is the layers over the context. Shape: [batch, hidden_dims[0]].
         """
-        return nn.functional.linear(context, self.input_layer.weight[:, : self.context_dim], self.input_layer.bias)
+        weight = self.input_layer.weight[:, : self.embedded_dim]
+        return nn.functional.linear(self.context_layers(context), weight, self.input_layer.bias)
 
     def forward(self, action: Tensor, time: Tensor, embedding: Tensor) -> Tensor:
         """Return the velocity at a point of the flow.
@@ -100,7 +107,7 @@ class VelocityField(nn.Module):
             phase = time * self.frequencies
             time = torch.cat((phase.sin(), phase.cos()), dim=-1)
         action_and_time = torch.cat((action, time.expand(action.shape[0], time.shape[1])), dim=-1)
-        weight = self.input_layer.weight[:, self.context_dim :]
+        weight = self.input_layer.weight[:, self.embedded_dim :]
         # The sum is made inside the product: passes over a hidden layer are what counts at these widths.
         velocity = self.trunk(torch.addmm(embedding, action_and_time, weight.t()))
         return velocity if self.scale == 1.0 else self.scale * velocity

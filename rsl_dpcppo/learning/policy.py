@@ -76,9 +76,12 @@ class FlowPolicy:
             time_features: Number of features that the network sees of the time; 0 for the time as it is.
         """
         first = next(name for name in state if name.endswith("velocity.input_layer.weight"))
-        trunk = first.removesuffix("input_layer.weight") + "trunk."
-        biases = [value for name, value in state.items() if name.startswith(trunk) and name.endswith(".bias")]
-        num_actions = biases[-1].numel()
+        field = first.removesuffix("input_layer.weight")
+        trunk = [value for name, value in state.items() if name.startswith(f"{field}trunk.")]
+        num_actions = trunk[-1].numel()  # the last layer's bias
+        over_context = state.get(f"{field}context_layers.0.weight")
+        if over_context is not None:
+            return over_context.shape[1], num_actions
         return state[first].shape[1] - num_actions - max(1, time_features), num_actions
 
     def modules(self) -> dict[str, nn.Module]:

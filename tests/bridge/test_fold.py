@@ -16,6 +16,7 @@ from agents import Bandit, agent_dict, collect, flat_parameters, make_runner, sm
 from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
+from rsl_dpcppo.bridge.rebuild import build_model
 from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.bridge.version import GENERATION
 from rsl_dpcppo.cli.export import EXPORT_TOLERANCE
@@ -357,6 +358,24 @@ def test_the_flow_has_the_tasks_widths_and_its_own_activation() -> None:
     assert (cfg.actor.flow_activation, cfg.actor.flow_hidden_dims) == ("swish", [24, 16])
     trunk = make_runner(Bandit(), agent_dict(cfg)).alg.model.head.flow.velocity.trunk
     assert [type(layer).__name__ for layer in trunk] == ["SiLU", "Linear", "SiLU", "Linear"]
+
+
+def test_layers_over_the_observation_alone_are_exported_and_rebuilt(tmp_path: Path) -> None:
+    """The width of the observation is read off them then."""
+    cfg = fold_agent()
+    cfg.actor = dataclasses.replace(cfg.actor, flow_context_dims=[24, 16], flow_hidden_dims=[16])
+    agent = agent_dict(cfg)
+    runner = Runner(MultiGoalEnv(32, seed=1), copy.deepcopy(agent), log_dir=str(tmp_path / "logs"), device="cpu")
+    runner.learn(4)
+    runner.save(str(tmp_path / "model_3.pt"))
+    model = runner.alg.model.eval()
+
+    rebuilt = build_model(agent, torch.load(tmp_path / "model_3.pt", weights_only=True))
+
+    assert torch.equal(flat_parameters(rebuilt), flat_parameters(model))
+    policy = exported_policy(model, "input")
+    for path in export(policy, tmp_path / "exported"):
+        assert largest_difference(model, policy, path) < EXPORT_TOLERANCE
 
 
 def test_wrong_fields_are_refused() -> None:

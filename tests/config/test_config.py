@@ -41,6 +41,7 @@ NAN, INFINITY = float("nan"), float("inf")
 # Checks of the fields.
 
 WRONG_FLOW_FIELDS: dict[str, list[Any]] = {
+    "flow_context_dims": [64, "64", None, [0], [-1], [10**21], [64.0], [True], [64, None]],
     "flow_hidden_dims": [[], 64, "64", None, [0], [-1], [10**21], [64.0], [True], ["64"], [64, None]],
     "flow_activation": ["", "eluu", 3, None],
     "flow_steps": [0, -1, 1.5, 16.0, "16", True, None],
@@ -225,7 +226,7 @@ POLICY_KEYS_3 = {
 MODEL_KEYS_5 = {"class_name", "hidden_dims", "activation", "obs_normalization"}
 FLOW_KEYS = {
     *("flow_hidden_dims", "flow_activation", "flow_steps", "flow_solver", "inference_policy", "inference_noise"),
-    "residual_frequencies",
+    *("residual_frequencies", "flow_context_dims"),
 }
 DPCPPO_KEYS = {
     *("score_coef", "flow_learning_rate", "flow_num_epochs", "flow_num_mini_batches", "flow_ema_decay", "flow_target"),
@@ -492,7 +493,14 @@ def test_saved_agent_is_read_back(tmp_path: Path, task: str, agent: str) -> None
 def test_run_of_an_older_release_is_read_as_what_it_was(tmp_path: Path) -> None:
     save_agent(flow_agent(), tmp_path)
     path = tmp_path / "params" / "agent.yaml"
-    newer = ("residual_frequencies", "flow_noise", "base_action_baseline", "compile", "flow_precision")
+    newer = (
+        "flow_context_dims",
+        "residual_frequencies",
+        "flow_noise",
+        "base_action_baseline",
+        "compile",
+        "flow_precision",
+    )
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if not line.strip().startswith(newer)))
     assert load_agent(tmp_path) == flow_agent()

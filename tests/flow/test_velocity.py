@@ -5,29 +5,44 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from rsl_dpcppo.flow.solver import FlowSolver
 from rsl_dpcppo.flow.velocity import VelocityField
 
 CONTEXT_DIM, NUM_ACTIONS = 5, 3
 
 
-def make_field(hidden_dims: list[int]) -> VelocityField:
+def make_field(hidden_dims: list[int], context_dims: list[int] | None = None) -> VelocityField:
     torch.manual_seed(0)
-    return VelocityField(CONTEXT_DIM, NUM_ACTIONS, hidden_dims, nn.ELU())
+    return VelocityField(CONTEXT_DIM, NUM_ACTIONS, hidden_dims, nn.ELU(), context_dims=context_dims or [])
+
+
+def numpy_layer(layer: nn.Linear, x: np.ndarray) -> np.ndarray:
+    return x @ layer.weight.detach().double().numpy().T + layer.bias.detach().double().numpy()
+
+
+def numpy_elu(x: np.ndarray) -> np.ndarray:
+    return np.where(x > 0.0, x, np.exp(np.minimum(x, 0.0)) - 1.0)
+
+
+def linear_layers(module: nn.Module) -> list[nn.Linear]:
+    return [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
 
 
 def numpy_mlp(field: VelocityField, inputs: np.ndarray) -> np.ndarray:
     """Return what one multi-layer perceptron with the field's weights makes of the inputs [s, a, t]."""
-    layers = [field.input_layer, *(layer for layer in field.trunk if isinstance(layer, nn.Linear))]
+    layers = [field.input_layer, *linear_layers(field.trunk)]
     x = inputs.astype(np.float64)
     for layer in layers:
-        x = x @ layer.weight.detach().double().numpy().T + layer.bias.detach().double().numpy()
+        x = numpy_layer(layer, x)
         if layer is not layers[-1]:
-            x = np.where(x > 0.0, x, np.exp(np.minimum(x, 0.0)) - 1.0)  # ELU
+            x = numpy_elu(x)
     return x
 
 
@@ -42,6 +57,33 @@ def test_equals_one_mlp_over_the_concatenated_inputs(hidden_dims: list[int], bat
     expected = numpy_mlp(field, torch.cat((context, action, time), dim=-1).numpy())
     assert velocity.shape == (batch, NUM_ACTIONS)
     np.testing.assert_allclose(velocity.detach().numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("context_dims", [[7], [6, 4]])
+def test_layers_over_the_context_come_before_action_and_time(context_dims: list[int]) -> None:
+    field = make_field([8, 6], context_dims)
+    context, action, time = torch.randn(9, CONTEXT_DIM), torch.randn(9, NUM_ACTIONS), torch.rand(9, 1)
+
+    velocity = field(action, time, field.embed(context))
+
+    features = context.double().numpy()
+    for layer in linear_layers(field.context_layers):
+        features = numpy_elu(numpy_layer(layer, features))
+    assert features.shape == (9, context_dims[-1])
+    expected = numpy_mlp(field, np.concatenate((features, action.numpy(), time.numpy()), axis=-1))
+    np.testing.assert_allclose(velocity.detach().numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_layers_over_the_context_run_once_whatever_the_number_of_steps() -> None:
+    field = make_field([8], [7, 6])
+    calls: list[str] = []
+    for name, layer in field.named_modules():
+        if isinstance(layer, nn.Linear):
+            layer.register_forward_hook(lambda *_, name=name: calls.append(name))
+
+    FlowSolver(field, num_steps=16)(torch.randn(3, NUM_ACTIONS), torch.randn(3, CONTEXT_DIM))
+
+    assert Counter(calls) == {"context_layers.0": 1, "context_layers.2": 1, "trunk.1": 16}
 
 
 @pytest.mark.parametrize("time_shape", [(1,), (1, 1), ()])

@@ -47,6 +47,10 @@ class FlowFields(Fields):
     flow_hidden_dims: list[int] = field(default_factory=lambda: [400, 200, 100])
     """Widths of the velocity field's hidden layers. The paper takes those of the Gaussian policy."""
 
+    flow_context_dims: list[int] = field(default_factory=list)
+    """Widths of layers before those, over the observation alone. They run once for each base action, the others at
+    every solver step, so that sampling costs less with many of the former and few of the latter. The paper has none."""
+
     flow_activation: str = "elu"
     """Activation of the velocity field, by RSL-RL's names. The paper uses mish for Quadcopter and Navigation."""
 
@@ -76,6 +80,7 @@ class FlowFields(Fields):
         """
         super().__post_init__()
         self.flow_hidden_dims = check_widths("flow_hidden_dims", self.flow_hidden_dims)
+        self.flow_context_dims = check_widths("flow_context_dims", self.flow_context_dims, minimum_number=0)
         check_activation("flow_activation", self.flow_activation)
         check_int("flow_steps", self.flow_steps, minimum=1)
         check_choice("flow_solver", self.flow_solver, SOLVERS)

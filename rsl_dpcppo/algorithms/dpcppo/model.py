@@ -40,7 +40,13 @@ class KernelPolicy(FlowPolicy):
             network: The residual, over [s, features of a0].
         """
         activation = make_activation(fields.flow_activation)
-        self.velocity = VelocityField(shape.context_dim, shape.num_actions, fields.flow_hidden_dims, activation)
+        self.velocity = VelocityField(
+            shape.context_dim,
+            shape.num_actions,
+            fields.flow_hidden_dims,
+            activation,
+            context_dims=fields.flow_context_dims,
+        )
         self.head = self.make_head(
             shape,
             copy.deepcopy(self.velocity),

@@ -172,11 +172,12 @@ def minimum_gigaflops(cfg: RunnerCfg, num_observations: int, num_actions: int) -
     total: float = samples * (actor + critic) + cfg.num_envs * critic  # rollout, and the last value
     total += cfg.algorithm.num_learning_epochs * samples * (3 * (actor + critic) - first)
     if isinstance(cfg, DPCPPORunnerCfg):
-        widths = cfg.actor.flow_hidden_dims
-        context = num_observations * widths[0]
+        widths, over_context = cfg.actor.flow_hidden_dims, cfg.actor.flow_context_dims
+        context = _products(num_observations, over_context, widths[0])
         step = _products(num_actions, widths, num_actions)
         sample = context + cfg.actor.flow_steps * step
-        flow_matching = 3 * (context + step) - context - num_actions * widths[0]
+        first_layers = num_observations * [*over_context, widths[0]][0] + num_actions * widths[0]
+        flow_matching = 3 * (context + step) - first_layers
         total += samples * sample  # rollout
         fitted: float = samples
         if isinstance(cfg, DPCPPOFoldRunnerCfg):
