@@ -101,7 +101,8 @@ def check_widths(name: str, value: Any, minimum_number: int = 1) -> list[int]:
         ConfigError: If they are no whole numbers from 1, or fewer than the minimum.
     """
     widths = list(value) if isinstance(value, (list, tuple)) else None
-    are_right = all(type(width) is int and 1 <= width <= LARGEST_COUNT for width in widths or ())
+    are_whole = all(isinstance(width, int) and not isinstance(width, bool) for width in widths or ())
+    are_right = are_whole and all(1 <= width <= LARGEST_COUNT for width in widths or ())
     if widths is None or len(widths) < minimum_number or not are_right:
         number = "at least one whole number" if minimum_number else "whole numbers, or an empty one"
         raise ConfigError(

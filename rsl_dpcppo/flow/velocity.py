@@ -6,7 +6,8 @@
 # No postponed annotations here: TorchScript reads those of buffers from the class, as types.
 
 import math
-from itertools import chain, pairwise
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -18,6 +19,14 @@ def _add_frequencies(module: nn.Module, state_dict: dict[str, Any], prefix: str,
     frequencies: Any = module.frequencies
     if len(frequencies) > 0:
         state_dict.setdefault(f"{prefix}frequencies", torch.logspace(0.0, 3.0, len(frequencies)))
+
+
+def _hidden_layers(widths: Sequence[int], activation: nn.Module) -> list[nn.Module]:
+    """Return a linear layer from each width to the next, and the activation after each."""
+    layers: list[nn.Module] = []
+    for width_in, width_out in pairwise(widths):
+        layers += [nn.Linear(width_in, width_out), activation]
+    return layers
 
 
 class VelocityField(nn.Module):
@@ -63,16 +72,12 @@ class VelocityField(nn.Module):
         values = torch.logspace(first, last, time_features // 2)
         self.register_buffer("frequencies", values, persistent=time_features > 0)
         self.register_load_state_dict_pre_hook(_add_frequencies)
-        self.context_layers = nn.Sequential(
-            *chain(*((nn.Linear(*widths), activation) for widths in pairwise((context_dim, *context_dims))))
-        )
+        self.context_layers = nn.Sequential(*_hidden_layers((context_dim, *context_dims), activation))
         self.embedded_dim = context_dims[-1] if context_dims else context_dim
         # One linear layer over [s, a, t], so that it is initialised as one; it is used in two parts: s, and [a, t].
         self.input_layer = nn.Linear(self.embedded_dim + num_actions + max(1, time_features), hidden_dims[0])
-        layers: list[nn.Module] = [activation]
-        for width_in, width_out in pairwise(hidden_dims):
-            layers += [nn.Linear(width_in, width_out), activation]
-        self.trunk = nn.Sequential(*layers, nn.Linear(hidden_dims[-1], num_actions))
+        layers = _hidden_layers(hidden_dims, activation)
+        self.trunk = nn.Sequential(activation, *layers, nn.Linear(hidden_dims[-1], num_actions))
 
     def stand_still(self) -> None:
         """Set the last layer to zero: the flow carries each noise to itself, whatever the context."""

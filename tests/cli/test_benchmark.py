@@ -69,6 +69,17 @@ def test_least_arithmetic_of_dpcppo_by_hand() -> None:
     assert minimum_gigaflops(cfg, 5, 3) == pytest.approx(2 * (rollout + update + targets + fit) / 1e9)
 
 
+def test_least_arithmetic_with_layers_over_the_observation_alone() -> None:
+    """They run once for each base action, and their own input needs no gradient."""
+    plain, layered = small_agent(flow_steps=4), small_agent(flow_steps=4)
+    layered.actor.flow_context_dims = [9]
+    samples = 16 * 4
+    more = 9 * (5 + 7) - 5 * 7  # 5 -> 9 -> 7 instead of 5 -> 7
+    fit = 3 * samples * (3 * more - (5 * 9 - 5 * 7))
+    expected = 2 * (2 * samples * more + fit) / 1e9  # rollout and targets
+    assert minimum_gigaflops(layered, 5, 3) - minimum_gigaflops(plain, 5, 3) == pytest.approx(expected)
+
+
 def test_dpcppo_waits_for_the_device_once_an_iteration() -> None:
     """The losses are read in one go: the number does not grow with epochs, mini-batches or steps."""
     cfg = small_agent()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -18,9 +19,9 @@ from rsl_dpcppo.flow.velocity import VelocityField
 CONTEXT_DIM, NUM_ACTIONS = 5, 3
 
 
-def make_field(hidden_dims: list[int], context_dims: list[int] | None = None) -> VelocityField:
+def make_field(hidden_dims: list[int], context_dims: Sequence[int] = ()) -> VelocityField:
     torch.manual_seed(0)
-    return VelocityField(CONTEXT_DIM, NUM_ACTIONS, hidden_dims, nn.ELU(), context_dims=context_dims or [])
+    return VelocityField(CONTEXT_DIM, NUM_ACTIONS, hidden_dims, nn.ELU(), context_dims=list(context_dims))
 
 
 def numpy_layer(layer: nn.Linear, x: np.ndarray) -> np.ndarray:
