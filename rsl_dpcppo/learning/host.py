@@ -141,6 +141,9 @@ class Host(Protocol):
     def kernel_std(self) -> Tensor:
         """Return the Gaussian's standard deviation. Shape: [num_actions]."""
 
+    def widen_kernel(self, factor: Tensor) -> None:
+        """Multiply the Gaussian's standard deviation, if it is trained. Shape: []."""
+
     def values(self, batch: MiniBatch) -> Tensor:
         """Return V(s). Shape: [...]."""
 

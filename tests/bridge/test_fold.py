@@ -129,6 +129,49 @@ def test_the_residual_speaks_in_deviations_of_the_kernel_at_the_last_fold(fold_t
         torch.testing.assert_close(head.kernel_mean(base_action, context), base_action + shift)
 
 
+@pytest.mark.parametrize("std_type", ["scalar", "log"])
+@pytest.mark.parametrize(
+    ("shrunk_to", "fold_tolerance", "grows"), [(0.01, 100.0, True), (1.0, 100.0, False), (0.01, 1e-6, False)]
+)
+def test_the_kernel_is_no_narrower_than_what_a_fold_misses(
+    std_type: str, shrunk_to: float, fold_tolerance: float, grows: bool
+) -> None:
+    cfg = fold_agent(fold_tolerance=fold_tolerance)
+    cfg.actor.std_type = std_type
+    runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(cfg))
+    learner, head = runner.alg.learner, runner.alg.model.head
+    for _ in range(2):
+        collect(runner)
+        runner.alg.update()
+    context, target, noise = learner._fit_samples()
+    wide = learner.host.kernel_std().detach().clone()
+    learner.host.widen_kernel(torch.tensor(shrunk_to))
+    before = learner.host.kernel_std().detach().clone()
+    torch.testing.assert_close(before, shrunk_to * wide)
+    learner.fold()
+    with torch.no_grad():
+        missed = (head.flow(noise, context) - target) / before
+    factor = missed.square().mean().sqrt() if grows else torch.ones(())
+    assert factor > 1.5 or not grows
+    torch.testing.assert_close(learner.host.kernel_std().detach(), factor * before, rtol=1e-4, atol=0.0)
+
+
+def test_a_kernel_that_is_not_trained_stays_as_it_is() -> None:
+    runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(fold_agent()))
+    learner, model = runner.alg.learner, runner.alg.model
+    for _ in range(2):
+        collect(runner)
+        runner.alg.update()
+    learner.host.widen_kernel(torch.tensor(0.01))
+    (std,) = (x for name, x in model.named_parameters() if name in ("std", "distribution.std_param"))
+    std.requires_grad_(False)
+    before = std.clone()
+    learner.fold()
+    assert learner._report["fold_made"] == 1.0
+    assert learner._report["fold_error"] > 1.0
+    assert torch.equal(std, before)
+
+
 def test_weights_from_before_the_residual_had_a_unit_act_as_they_did() -> None:
     head = make_runner(MultiGoalEnv(32, seed=1), agent_dict(fold_agent())).alg.model.head
     weights = {name: value for name, value in head.state_dict().items() if name != "residual_unit"}

@@ -128,7 +128,11 @@ class DPCPPOFoldLearner(KernelLearner):
         figures["fold_age"] = len(self._states)
 
     def fold(self) -> None:
-        """Fit the flow to the policy's mean action; if it is near enough, let it act, with nothing on top of it."""
+        """Fit the flow to the policy's mean action; if it is near enough, let it act, with nothing on top of it.
+
+        The kernel is then no narrower than what the flow misses. Else PPO makes it ever narrower on long runs, and the
+        steps that it may make as small, until no fold is near enough.
+        """
         context, target, noise = self._fit_samples()
         self._flow_fit.fit(context, target, noise)
         some = torch.randperm(len(context), device=context.device)[:ERROR_STATES]
@@ -143,9 +147,11 @@ class DPCPPOFoldLearner(KernelLearner):
             made = error <= self.cfg.fold_tolerance  # decided on the device: nothing waits for it
             for weight, old in zip(acting, before, strict=True):
                 weight.copy_(torch.where(made, weight, old))
+            # PPO has to be able to take back what the flow now does otherwise.
+            self.host.widen_kernel(torch.where(made, error.clamp(min=1.0), 1.0))
             # Only where mu is zero may its unit change: what acts would change with it.
             unit = self.policy.head.residual_unit
-            unit.copy_(torch.where(made, deviation, unit))
+            unit.copy_(torch.where(made, self.host.kernel_std(), unit))
             for parameter in self.policy.head.last_parameters():
                 parameter.mul_(~made)
                 for name, moment in self.optimizer.state[parameter].items():

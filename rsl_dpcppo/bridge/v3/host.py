@@ -96,6 +96,10 @@ class Host(CommonHost):
         """Return the Gaussian's standard deviation. Shape: [num_actions]."""
         return self._model.kernel_std()
 
+    def widen_kernel(self, factor: Tensor) -> None:
+        """Multiply the Gaussian's standard deviation, if it is trained. Shape: []."""
+        self._model.widen_kernel(factor)
+
     def values(self, batch: MiniBatch) -> Tensor:
         """Return V(s). Shape: [...]."""
         # By position: the name of the last argument differs within 3.x, and only recurrent modules take it.

@@ -172,6 +172,14 @@ class GaussianModel(FlowModel):
         """Return the Gaussian's standard deviation. Shape: [num_actions]."""
         return self.std if self.noise_std_type == "scalar" else self.log_std.exp()
 
+    @torch.no_grad()
+    def widen_kernel(self, factor: Tensor) -> None:
+        """Multiply the Gaussian's standard deviation, if it is trained. Shape: []."""
+        is_scalar = self.noise_std_type == "scalar"
+        parameter = self.std if is_scalar else self.log_std
+        if parameter.requires_grad:
+            parameter.copy_(parameter * factor if is_scalar else parameter + factor.log())
+
 
 class SampledModel(FlowModel):
     """The policy draws the actions itself; RSL-RL is told what it wants to know of a distribution.

@@ -115,6 +115,10 @@ class Host(CommonHost):
         """Return the Gaussian's standard deviation, clamped as RSL-RL does. Shape: [num_actions]."""
         return self._model.kernel_std()
 
+    def widen_kernel(self, factor: Tensor) -> None:
+        """Multiply the Gaussian's standard deviation, if it is trained. Shape: []."""
+        self._model.widen_kernel(factor)
+
     def values(self, batch: MiniBatch) -> Tensor:
         """Return V(s). Shape: [...]."""
         values = self._alg.critic(batch.observations, masks=batch.masks, hidden_state=batch.hidden_states[1])

@@ -158,6 +158,14 @@ class GaussianModel(FlowModel):
         self.distribution.update(torch.zeros(self.head.num_actions, device=self.head.fixed_noise.device))
         return self.distribution.std
 
+    @torch.no_grad()
+    def widen_kernel(self, factor: Tensor) -> None:
+        """Multiply the Gaussian's standard deviation, if it is trained. Shape: []."""
+        is_scalar = self.distribution.std_type == "scalar"
+        parameter = self.distribution.std_param if is_scalar else self.distribution.log_std_param
+        if parameter.requires_grad:
+            parameter.copy_(parameter * factor if is_scalar else parameter + factor.log())
+
 
 class SampledModel(FlowModel):
     """The policy draws the actions itself; RSL-RL is told what it wants to know of a distribution."""
