@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from tensordict import TensorDict
 from torch import Tensor
+from torch.nn import Parameter
 
 from rsl_dpcppo.errors import ConfigError
 from rsl_dpcppo.learning.head import PolicyHead
@@ -42,6 +43,20 @@ class CommonModel:
     def update_normalizers(self, observations: TensorDict) -> None:
         """Update the normalisers from a whole rollout. Shape: [batch, ...]."""
         super().update_normalization(observations)  # type: ignore[misc]
+
+
+def widen(parameter: Parameter, factor: Tensor, *, is_log: bool) -> None:
+    """Multiply a trained standard deviation in place; one that is not trained stays as it is.
+
+    Args:
+        parameter: The standard deviation, or its logarithm. Shape: [num_actions].
+        factor: By how much. Shape: [].
+        is_log: Whether it is the logarithm.
+    """
+    if parameter.requires_grad:
+        # Past autograd, as the optimizer's steps in a replayed CUDA graph: RSL-RL's log may still read the rollout's
+        # distribution, a view of the parameter made in inference mode, and could not if autograd had seen the change.
+        parameter.data.copy_(parameter + factor.log() if is_log else parameter * factor)
 
 
 def split_fields(fields_class: Any, fields: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

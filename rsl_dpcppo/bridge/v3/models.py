@@ -16,7 +16,7 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from rsl_dpcppo.bridge.models import CommonModel, check_observations, split_fields, spread
+from rsl_dpcppo.bridge.models import CommonModel, check_observations, split_fields, spread, widen
 from rsl_dpcppo.errors import ConfigError, check_fields
 from rsl_dpcppo.learning.policy import FlowPolicy, Shape
 
@@ -175,10 +175,8 @@ class GaussianModel(FlowModel):
     @torch.no_grad()
     def widen_kernel(self, factor: Tensor) -> None:
         """Multiply the Gaussian's standard deviation, if it is trained. Shape: []."""
-        is_scalar = self.noise_std_type == "scalar"
-        parameter = self.std if is_scalar else self.log_std
-        if parameter.requires_grad:
-            parameter.copy_(parameter * factor if is_scalar else parameter + factor.log())
+        is_log = self.noise_std_type == "log"
+        widen(self.log_std if is_log else self.std, factor, is_log=is_log)
 
 
 class SampledModel(FlowModel):

@@ -15,7 +15,7 @@ from rsl_rl.utils import unpad_trajectories
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from rsl_dpcppo.bridge.models import CommonModel, check_observations, split_fields, spread
+from rsl_dpcppo.bridge.models import CommonModel, check_observations, split_fields, spread, widen
 from rsl_dpcppo.errors import ConfigError, check_fields
 from rsl_dpcppo.learning.policy import FlowPolicy, Shape
 
@@ -161,10 +161,8 @@ class GaussianModel(FlowModel):
     @torch.no_grad()
     def widen_kernel(self, factor: Tensor) -> None:
         """Multiply the Gaussian's standard deviation, if it is trained. Shape: []."""
-        is_scalar = self.distribution.std_type == "scalar"
-        parameter = self.distribution.std_param if is_scalar else self.distribution.log_std_param
-        if parameter.requires_grad:
-            parameter.copy_(parameter * factor if is_scalar else parameter + factor.log())
+        is_log = self.distribution.std_type == "log"
+        widen(self.distribution.log_std_param if is_log else self.distribution.std_param, factor, is_log=is_log)
 
 
 class SampledModel(FlowModel):
