@@ -37,12 +37,10 @@ def evaluation(folder: Path) -> dict[str, float]:
     return {name: figures["mean_return"] for name, figures in row.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("agent", "policies"),
-    [
-        pytest.param("dpcppo", {"Flow", "Flow+Res", "Flow+Res, zero noise"}, marks=pytest.mark.slow),
-        ("ppo", {"Gaussian PPO"}),
-    ],
+    [("dpcppo", {"Flow", "Flow+Res", "Flow+Res, zero noise"}), ("ppo", {"Gaussian PPO"})],
 )
 def test_both_agents_learn_to_balance(agent: str, policies: set[str]) -> None:
     """An untrained policy falls after some 10 steps; 1,000 is the most that there is."""
