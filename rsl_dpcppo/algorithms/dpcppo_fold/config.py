@@ -59,7 +59,8 @@ class DPCPPOFoldFields(FlowFitFields):
     fold_interval: int = 10
     """Iterations from one fold to the next, in which the flow stays as it is. A fold sets the last layers of mu and nu
     to zero; where a small clip makes the policy slow, ten iterations have hardly used them. Agents of tasks with less
-    than 256 environments have 10 for a ``clip_param`` of 0.2, and more in proportion for a smaller one."""
+    than 256 environments have 10 for a ``clip_param`` of 0.2, and more in proportion for a smaller one. A fold that is
+    to take in more needs more ``flow_num_epochs``: see what it misses in the log, ``fold_error``."""
 
     fold_states: int = 20_480
     """States that a fold is fitted on, an equal number of each rollout since the last. They are part of checkpoints.
