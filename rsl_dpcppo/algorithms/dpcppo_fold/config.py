@@ -68,8 +68,8 @@ class DPCPPOFoldFields(FlowFitFields):
 
     fold_tolerance: float = 0.5
     """Largest error of a fold, in standard deviations of the kernel, root mean square. Where the flow misses by more,
-    it stays as it is until the next fold, which goes on from what this one has learned. One that is
-    made and misses by more than one widens the kernel to what it missed."""
+    it stays as it is until the next fold, which goes on from what this one has learned. One that is made and
+    misses by more than one widens the kernel to what it missed."""
 
     last_epoch_kl: float = 0.0
     """With ``schedule`` "adaptive": the divergence that the last epoch of an iteration aims at, in multiples of
