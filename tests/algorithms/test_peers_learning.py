@@ -37,9 +37,9 @@ def mean_return(runner: Any) -> float:
     return total / num_episodes
 
 
-# Half a minute each: FPO's stands for what they share, and their equations have tests of their own.
+# Up to half a minute each: PolicyFlow's, the fastest, stands for what they share. Their equations have tests.
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "fpo" else [pytest.mark.slow]) for name in SETTINGS]
+    "name", [pytest.param(name, marks=[] if name == "policyflow" else [pytest.mark.slow]) for name in SETTINGS]
 )
 def test_unmodified_runner_learns_multi_goal(name: str) -> None:
     """Of -25 before and some +4 at best, 60 iterations of 2,560 steps make -14 on the worst of three seeds."""

@@ -16,6 +16,7 @@ from agents import Bandit, agent_dict, collect, flat_parameters, make_runner, sm
 from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
+from rsl_dpcppo.algorithms.dpcppo_fold.config import DPCPPOFoldRunnerCfg
 from rsl_dpcppo.bridge.rebuild import build_model
 from rsl_dpcppo.bridge.runner import Runner
 from rsl_dpcppo.bridge.version import GENERATION
@@ -25,6 +26,7 @@ from rsl_dpcppo.export import export, exported_policy, largest_difference
 from rsl_dpcppo.learning import objective
 from rsl_dpcppo.tasks.agents import to_peer
 from rsl_dpcppo.tasks.embedded.multi_goal import MultiGoalEnv
+from rsl_dpcppo.tasks.registry import find_task
 
 RECURRENT = "rsl_dpcppo.FlowFoldActorCriticRecurrent" if GENERATION == 3 else "rsl_dpcppo.FlowFoldRNNActor"
 
@@ -376,16 +378,28 @@ def test_the_exported_policy_is_the_live_one(tmp_path: Path) -> None:
     assert all(largest_difference(model, exported, path) > 0.1 for path in paths)
 
 
-def test_few_environments_keep_the_step_size_within_an_iteration() -> None:
-    """In an agent of a task with few of them, with a small kernel; the others are left."""
+def folds(cfg: Any) -> tuple[int, int, int]:
+    """Return how many iterations apart an agent's folds are, their passes, and their states."""
+    return cfg.algorithm.fold_interval, cfg.algorithm.flow_num_epochs, cfg.algorithm.fold_states
+
+
+def test_few_environments_have_settings_of_their_own() -> None:
+    """They keep the step size within an iteration, begin with a small kernel, and fold often and briefly."""
     for num_envs, few in ((32, True), (255, True), (256, False), (4096, False)):
         cfg: Any = to_peer(dataclasses.replace(small_agent(), num_envs=num_envs), "dpcppo_fold")
         assert cfg.algorithm.last_epoch_kl == (4.0 if few else 0.0)
         assert cfg.algorithm.fold_tolerance == (2.0 if few else 0.5)
         assert cfg.actor.init_std == (0.3 if few else 1.0)
+        assert folds(cfg) == ((10, 2, 20_480) if few else (50, 10, 10_240))
 
 
-@pytest.mark.parametrize(("num_envs", "clip_param", "interval"), [(32, 0.4, 10), (32, 0.05, 40), (4096, 0.05, 10)])
+@pytest.mark.parametrize("task", ["TwoModes-v0", "MultiGoal-v0"])
+@pytest.mark.parametrize("agent", ["dpcppo_fold", "dpcppo_fold_modes"])
+def test_short_runs_of_the_embedded_tasks_have_several_folds(task: str, agent: str) -> None:
+    assert folds(find_task(task).make_agent(agent)) == (10, 2, 20_480)
+
+
+@pytest.mark.parametrize(("num_envs", "clip_param", "interval"), [(32, 0.4, 10), (32, 0.05, 40), (4096, 0.05, 50)])
 def test_few_environments_fold_more_rarely_where_the_clip_is_small(
     num_envs: int, clip_param: float, interval: int
 ) -> None:
@@ -394,11 +408,28 @@ def test_few_environments_fold_more_rarely_where_the_clip_is_small(
     assert to_peer(task, "dpcppo_fold").algorithm.fold_interval == interval  # type: ignore[attr-defined]
 
 
-def test_the_flow_has_the_tasks_widths_and_its_own_activation() -> None:
+@pytest.mark.skipif(GENERATION == 3, reason="what the page says of 3.x is a comment")
+@pytest.mark.parametrize("clip_param", [0.2, 0.05])
+def test_the_documentation_tells_projects_of_few_environments_the_same(clip_param: float) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rsl_rl.md").read_text(encoding="utf-8")
+    code = page.partition("## Few environments")[2].partition("```python")[2].partition("```")[0]
+    cfg = DPCPPOFoldRunnerCfg()
+    cfg.algorithm.clip_param = clip_param
+    agent = agent_dict(cfg)
+
+    exec(code, {"cfg": agent})
+
+    assert agent == agent_dict(cfg.sized(32)) != agent_dict(cfg)
+
+
+@pytest.mark.parametrize("over_observation", [[], [32], [40, 32]])
+def test_the_flow_has_the_tasks_widths_and_its_own_activation(over_observation: list[int]) -> None:
+    """All layers but the last two see the observation alone."""
     task = small_agent()
-    task.actor = dataclasses.replace(task.actor, flow_activation="mish", flow_hidden_dims=[24, 16])
+    task.actor = dataclasses.replace(task.actor, flow_activation="mish", flow_hidden_dims=[*over_observation, 24, 16])
     cfg: Any = to_peer(task, "dpcppo_fold")
     assert (cfg.actor.flow_activation, cfg.actor.flow_hidden_dims) == ("swish", [24, 16])
+    assert cfg.actor.flow_context_dims == over_observation
     trunk = make_runner(Bandit(), agent_dict(cfg)).alg.model.head.flow.velocity.trunk
     assert [type(layer).__name__ for layer in trunk] == ["SiLU", "Linear", "SiLU", "Linear"]
 

@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import gc
 import json
+import math
 import statistics
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +22,7 @@ import torch
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPORunnerCfg
 from rsl_dpcppo.algorithms.registry import ALGORITHMS, peers
 from rsl_dpcppo.cli.arguments import make_parser, parse, positive
-from rsl_dpcppo.cli.benchmark.measure import PHASES, Counts, Learner, fold_interval, minimum_gigaflops
+from rsl_dpcppo.cli.benchmark.measure import PHASES, Counts, Learner, fold_interval, mean_seconds, minimum_gigaflops
 from rsl_dpcppo.cli.benchmark.workload import SHAPES, SyntheticEnv, find_shape, make_agent
 from rsl_dpcppo.cli.run_cfg import override
 from rsl_dpcppo.cli.runs import find_device
@@ -77,7 +78,7 @@ def benchmark(arguments: list[str]) -> None:
     parser.add_argument("--flow_steps", default="4,8,16", help="numbers of solver steps (default: %(default)s)")
     names = ", ".join(peers())
     parser.add_argument("--peers", default="", help=f"other agents to measure, separated by commas: {names}")
-    parser.add_argument("--repeats", type=positive, help="iterations of each learner (default: 7)")
+    parser.add_argument("--repeats", type=positive, help="iterations of each learner, in whole periods (default: 7)")
     parser.add_argument("--step_ms", type=float, default=0.0, help="time of an environment step (default: 0)")
     parser.add_argument("--scaling", action="store_true", help=f"also with {SCALES} environments")
     parser.add_argument("--quick", action="store_true", help="a small size, under a minute on two cores")
@@ -116,13 +117,15 @@ def _measure(args: argparse.Namespace, overrides: list[str], num_envs: int) -> d
     cfgs, make_env, sizes = _learners(args, overrides, num_envs)
     memory = {name: _memory(cfg, make_env, args.device) for name, cfg in cfgs.items()}
     learners = {name: Learner(cfg, make_env(), args.device) for name, cfg in cfgs.items()}
-    for learner in learners.values():
-        learner.iterate()  # the first one allocates
+    for name, learner in learners.items():
+        for _ in range(fold_interval(cfgs[name])):
+            learner.iterate()  # the first one allocates, and the first fold compiles
     times: dict[str, list[dict[str, float]]] = {name: [] for name in learners}
     period = max(map(fold_interval, cfgs.values()))
-    for _ in range(args.repeats):
-        for name, learner in learners.items():
-            times[name].append(learner.iterate(period))
+    for _ in range(math.ceil(args.repeats / period)):
+        seconds = [{name: learner.iterate() for name, learner in learners.items()} for _ in range(period)]
+        for name in learners:
+            times[name].append(mean_seconds([iteration[name] for iteration in seconds]))
     base = [seconds["iteration"] for seconds in times["ppo"]]
     return {
         name: Cost(
@@ -240,7 +243,8 @@ def _table(args: argparse.Namespace, costs: dict[str, Cost]) -> str:
         ratio = f"{cost.ratio_to_ppo:.2f}"
         rows.append([_name(name, args.agent), milliseconds[0], ratio, *milliseconds[1:], *counts, least, memory])
     title = f"{args.task}, {args.num_envs} environments, {_device_name(args.device)}: milliseconds, medians of "
-    return "\n".join([f"\n{title}{args.repeats} iterations in turn", *_aligned(rows)])
+    periods = "" if args.agent == "dpcppo" else " or more, in whole periods,"
+    return "\n".join([f"\n{title}{args.repeats} iterations{periods} in turn", *_aligned(rows)])
 
 
 def _table_of_updates(costs: dict[str, Cost]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import statistics
 import tempfile
 import time
 from collections import Counter
@@ -61,20 +62,13 @@ class Learner:
         self._cuda = torch.device(device).type == "cuda"
         self._observations = env.get_observations().to(device)
 
-    def iterate(self, number: int = 1) -> dict[str, float]:
-        """Do some iterations.
-
-        Args:
-            number: How many.
+    def iterate(self) -> dict[str, float]:
+        """Do an iteration.
 
         Returns:
-            Mean seconds of each phase, and of the "iteration". Between phases the host waits for the device: once a
-            phase of a rollout's step, which adds some microseconds to each.
+            Seconds of each phase, and of the "iteration". Between phases the host waits for the device: once a phase
+            of a rollout's step, which adds some microseconds to each.
         """
-        times = [self._iterate() for _ in range(number)]
-        return {name: sum(seconds[name] for seconds in times) / number for name in times[0]}
-
-    def _iterate(self) -> dict[str, float]:
         seconds = dict.fromkeys(PHASES, 0.0)
         alg, env = self.runner.alg, self.runner.env
         began = self._now()
@@ -98,10 +92,9 @@ class Learner:
 
     def count(self, period: int = 1) -> Counts:
         """Count what an iteration does, in the mean over a period of several."""
-        with FlopCounterMode(display=False) as flops:
-            self.iterate(period)
-        with OperatorCounter() as counter:
-            self.iterate(period)
+        with FlopCounterMode(display=False) as flops, OperatorCounter() as counter:
+            for _ in range(period):
+                self.iterate()
         return Counts(
             round(counter.operators / period),
             round(counter.synchronisations / period),
@@ -118,6 +111,11 @@ class Learner:
         began = self._now()
         yield
         seconds[name] += self._now() - began
+
+
+def mean_seconds(times: list[dict[str, float]]) -> dict[str, float]:
+    """Return the mean over iterations of the seconds of each phase."""
+    return {name: statistics.fmean(seconds[name] for seconds in times) for name in times[0]}
 
 
 class OperatorCounter(TorchDispatchMode):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg
+from rsl_dpcppo.algorithms.dpcppo_fold.config import OFTEN, DPCPPOFoldRunnerCfg
 from rsl_dpcppo.algorithms.registry import ALGORITHMS, off_policy, peers
 from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPOAlgorithmCfg, PPORunnerCfg, RunnerCfg
 from rsl_dpcppo.importing import deferred
@@ -25,6 +26,17 @@ _MODES_RIVALS = {"dpcppo_modes": "dpcppo", "dpcppo_fold_modes": "ppo"}
 
 TITLE = "Embedded"
 """What the list of tasks calls this host."""
+
+
+def fold_often(cfg: Any) -> Any:
+    """Return an agent whose folds, if it makes any, suit runs that are over after some hundred iterations.
+
+    Args:
+        cfg: The agent, which is changed.
+    """
+    if isinstance(cfg, DPCPPOFoldRunnerCfg):
+        cfg.algorithm = dataclasses.replace(cfg.algorithm, **OFTEN)
+    return cfg
 
 
 def multi_goal_dpcppo() -> DPCPPORunnerCfg:
@@ -90,7 +102,7 @@ def multi_goal_peer(name: str) -> RunnerCfg:
     task = multi_goal_dpcppo()
     if not ALGORITHMS[name].is_on_policy:
         task.num_envs = 64
-    cfg = to_peer(task, name)
+    cfg = fold_often(to_peer(task, name))
     cfg.experiment_name = f"multi_goal_{name}"
     return cfg
 
@@ -106,6 +118,13 @@ def two_modes_dpcppo() -> DPCPPORunnerCfg:
         critic=NetworkCfg(hidden_dims=[64, 64]),
         algorithm=DPCPPOAlgorithmCfg(flow_ema_decay=0.99),
     )
+
+
+def two_modes_fold() -> RunnerCfg:
+    """Return DP-CPPO with rare folds for :func:`two_modes`."""
+    cfg = fold_often(to_peer(two_modes_dpcppo(), "dpcppo_fold"))
+    cfg.experiment_name = "two_modes_dpcppo_fold"
+    return cfg
 
 
 def two_modes_off_policy(name: str) -> RunnerCfg:
@@ -132,7 +151,7 @@ def two_modes_dpcppo_modes() -> DPCPPORunnerCfg:
 
 def two_modes_fold_modes() -> RunnerCfg:
     """Return DP-CPPO with rare folds, with what holds its modes, and a larger entropy bonus."""
-    cfg = hold_modes_of_fold(to_peer(two_modes_dpcppo(), "dpcppo_fold"))
+    cfg = hold_modes_of_fold(two_modes_fold())
     cfg.experiment_name = "two_modes_fold_held"
     cfg.algorithm.entropy_coef = 0.02
     return cfg
@@ -146,6 +165,7 @@ def two_modes() -> Task:
         | {
             "dpcppo": two_modes_dpcppo,
             "dpcppo_modes": two_modes_dpcppo_modes,
+            "dpcppo_fold": two_modes_fold,
             "dpcppo_fold_modes": two_modes_fold_modes,
         }
         | {name: partial(two_modes_off_policy, name) for name in off_policy()},

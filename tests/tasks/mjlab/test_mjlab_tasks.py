@@ -151,7 +151,9 @@ def test_folds_are_rare_in_the_place_of_dpcppos() -> None:
     assert cfg.algorithm.class_name == "rsl_dpcppo.DPCPPOFold"
     assert cfg.actor.class_name == "rsl_dpcppo.FlowFoldActor"
     assert cfg.actor.flow_activation == ALGORITHMS["dpcppo_fold"].runner_cfg().actor.flow_activation
-    own = {"class_name", "flow_activation"}
+    own = {"class_name", "flow_activation", "flow_context_dims", "flow_hidden_dims"}
+    assert [*cfg.actor.flow_context_dims, *cfg.actor.flow_hidden_dims] == dpcppo.actor.flow_hidden_dims
+    assert len(cfg.actor.flow_hidden_dims) == 2
     assert {**vars(cfg.actor), **dict.fromkeys(own)} == {**vars(dpcppo.actor), **dict.fromkeys(own)}
     assert cfg.algorithm.entropy_coef == dpcppo.algorithm.entropy_coef
 
