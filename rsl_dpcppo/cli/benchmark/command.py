@@ -243,8 +243,7 @@ def _table(args: argparse.Namespace, costs: dict[str, Cost]) -> str:
         ratio = f"{cost.ratio_to_ppo:.2f}"
         rows.append([_name(name, args.agent), milliseconds[0], ratio, *milliseconds[1:], *counts, least, memory])
     title = f"{args.task}, {args.num_envs} environments, {_device_name(args.device)}: milliseconds, medians of "
-    periods = "" if args.agent == "dpcppo" else " or more, in whole periods,"
-    return "\n".join([f"\n{title}{args.repeats} iterations{periods} in turn", *_aligned(rows)])
+    return "\n".join([f"\n{title}at least {args.repeats} iterations in turn", *_aligned(rows)])
 
 
 def _table_of_updates(costs: dict[str, Cost]) -> str:
