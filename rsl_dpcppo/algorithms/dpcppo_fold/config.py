@@ -40,7 +40,7 @@ class DPCPPOFoldModelFields(FlowFields):
 
     flow_hidden_dims: list[int] = field(default_factory=lambda: [200, 100])
     """Widths of the velocity field's last hidden layers, which see base action and time. With one of them folds fit as
-    well and policies return less."""
+    well, and policies return less on Multi-Goal."""
 
     flow_context_dims: list[int] = field(default_factory=lambda: [400])
     """Widths of the layers before those, over the observation alone. They run once for each base action, the others at

@@ -81,7 +81,7 @@ def benchmark(arguments: list[str]) -> None:
     parser.add_argument("--repeats", type=positive, help="iterations of each learner, in whole periods (default: 7)")
     parser.add_argument("--step_ms", type=float, default=0.0, help="time of an environment step (default: 0)")
     parser.add_argument("--scaling", action="store_true", help=f"also with {SCALES} environments")
-    parser.add_argument("--quick", action="store_true", help="a small size, under a minute on two cores")
+    parser.add_argument("--quick", action="store_true", help="a small size, a minute or two on two cores")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the phases as PNG")
     for action in parser._actions:

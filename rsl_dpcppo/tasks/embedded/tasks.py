@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rsl_dpcppo.algorithms.dpcppo.config import DPCPPOAlgorithmCfg, DPCPPORunnerCfg, FlowActorCfg
-from rsl_dpcppo.algorithms.dpcppo_fold.config import OFTEN, DPCPPOFoldRunnerCfg
+from rsl_dpcppo.algorithms.dpcppo_fold.config import OFTEN
 from rsl_dpcppo.algorithms.registry import ALGORITHMS, off_policy, peers
 from rsl_dpcppo.config import GaussianActorCfg, NetworkCfg, PPOAlgorithmCfg, PPORunnerCfg, RunnerCfg
 from rsl_dpcppo.importing import deferred
@@ -29,13 +29,12 @@ TITLE = "Embedded"
 
 
 def fold_often(cfg: Any) -> Any:
-    """Return an agent whose folds, if it makes any, suit runs that are over after some hundred iterations.
+    """Return an agent of DP-CPPO with rare folds that makes several in a run of some hundred iterations.
 
     Args:
         cfg: The agent, which is changed.
     """
-    if isinstance(cfg, DPCPPOFoldRunnerCfg):
-        cfg.algorithm = dataclasses.replace(cfg.algorithm, **OFTEN)
+    cfg.algorithm = dataclasses.replace(cfg.algorithm, **OFTEN)
     return cfg
 
 
@@ -59,9 +58,14 @@ def multi_goal_dpcppo_modes() -> DPCPPORunnerCfg:
     return cfg
 
 
+def multi_goal_fold() -> RunnerCfg:
+    """Return DP-CPPO with rare folds for :func:`multi_goal`."""
+    return fold_often(multi_goal_peer("dpcppo_fold"))
+
+
 def multi_goal_fold_modes() -> RunnerCfg:
     """Return DP-CPPO with rare folds, what holds its modes, and a larger entropy bonus, which holds more of them."""
-    cfg = hold_modes_of_fold(multi_goal_peer("dpcppo_fold"))
+    cfg = hold_modes_of_fold(multi_goal_fold())
     cfg.experiment_name = "multi_goal_fold_held"
     cfg.algorithm.entropy_coef = 0.05
     return cfg
@@ -102,7 +106,7 @@ def multi_goal_peer(name: str) -> RunnerCfg:
     task = multi_goal_dpcppo()
     if not ALGORITHMS[name].is_on_policy:
         task.num_envs = 64
-    cfg = fold_often(to_peer(task, name))
+    cfg = to_peer(task, name)
     cfg.experiment_name = f"multi_goal_{name}"
     return cfg
 
@@ -186,6 +190,7 @@ def multi_goal() -> Task:
             "dpcppo_paper": multi_goal_dpcppo_paper,
             "ppo": multi_goal_ppo,
             **{name: partial(multi_goal_peer, name) for name in peers()},
+            "dpcppo_fold": multi_goal_fold,
             "dpcppo_fold_modes": multi_goal_fold_modes,
         },
         env_cfg=deferred(_MULTI_GOAL, "MultiGoalCfg"),
