@@ -118,8 +118,9 @@ class Compiled:
 
 
 def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    # Inductor's own random numbers could not be compared, and a run would depend on the mode.
-    return torch.compile(function, options={"fallback_random": True})
+    # Inductor's own random numbers could not be compared, and a run would depend on the mode. In C++ the calls of the
+    # products, which are small, cost a CPU less.
+    return torch.compile(function, options={"fallback_random": True, "cpp_wrapper": True})
 
 
 def _first_line(error: Exception) -> str:

@@ -74,6 +74,11 @@ class OnPolicyLearner:
         self._gradient_step = Compiled(
             self.gradient_step, self.mode if self.mode == "cudagraph" else "none", self._changed_by_a_step
         )
+        self._losses = Compiled(
+            self.losses_of,
+            self.mode if self.mode == "inductor" and self._is_recordable else "none",
+            lambda: {"the weights": [x for group in self.optimizer.param_groups for x in group["params"]]},
+        )
         self._pinned_buffers = PinnedBuffers(*host.networks())
 
     def make_optimizer(self, kind: type[torch.optim.Optimizer]) -> torch.optim.Optimizer:
@@ -157,7 +162,7 @@ class OnPolicyLearner:
         with self._autocast():
             if self.host.ppo.normalize_advantage_per_mini_batch:
                 batch = dataclasses.replace(batch, advantages=objective.standardized(batch.advantages))
-            losses, kl = self.losses(batch)
+            losses, kl = self._losses(vars(batch))
             if self.host.rnd is not None:
                 losses["rnd"] = self._rnd_loss(batch.observations)
             terms = [weight * losses[name] for name, weight in self.weights().items()]
@@ -173,6 +178,10 @@ class OnPolicyLearner:
     def losses(self, batch: MiniBatch) -> tuple[dict[str, Tensor], Tensor]:
         """Return the losses on a mini-batch, by name, and an estimate of the divergence from the rollout's policy."""
         raise NotImplementedError
+
+    def losses_of(self, fields: dict[str, Any]) -> tuple[dict[str, Tensor], Tensor]:
+        """Return :meth:`losses` of a mini-batch, given as a dictionary of its fields."""
+        return self.losses(MiniBatch(**fields))
 
     def value_loss(self, batch: MiniBatch) -> Tensor:
         """Return the value function's loss, clipped if RSL-RL's fields say so."""
@@ -248,13 +257,15 @@ class OnPolicyLearner:
             average_across_ranks(tensors)
 
     def _compile_mode(self) -> str:
-        """Return how the flow and the gradient steps run. Some of RSL-RL's extensions cannot be recorded."""
+        """Return how the flow and the gradient steps run."""
+        mode = resolve_mode(self.cfg.compile, self.host.device)
+        return mode if mode != "cudagraph" or self._is_recordable else "none"
+
+    @property
+    def _is_recordable(self) -> bool:
+        """Whether a gradient step can be recorded or compiled. With some of RSL-RL's extensions it cannot."""
         host = self.host
-        mode = resolve_mode(self.cfg.compile, host.device)
-        recordable = not (
-            host.is_multi_gpu or host.rnd or self.symmetry or host.is_recurrent or host.uses_mixed_precision
-        )
-        return mode if mode != "cudagraph" or recordable else "none"
+        return not (host.is_multi_gpu or host.rnd or self.symmetry or host.is_recurrent or host.uses_mixed_precision)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.host.device.type, dtype=torch.bfloat16, enabled=self.host.uses_mixed_precision)

@@ -55,7 +55,7 @@ class FlowPolicy:
     low_precision: torch.dtype | None = None
     """Type of the flow's matrix products while acting in training; None for that of the weights."""
 
-    _fast_draw: Compiled | None = None
+    _fast_carry: Compiled | None = None
 
     @classmethod
     def extra_inputs(cls, num_actions: int, fields: Any) -> int:
@@ -98,11 +98,11 @@ class FlowPolicy:
         raise NotImplementedError
 
     def compile(self, mode: str) -> None:
-        """Choose how :meth:`sample` runs :meth:`draw`; see :class:`~rsl_dpcppo.learning.compilation.Compiled`."""
-        self._fast_draw = Compiled(self.draw, mode)
+        """Choose how :meth:`sample` runs :meth:`carry`; see :class:`~rsl_dpcppo.learning.compilation.Compiled`."""
+        self._fast_carry = Compiled(self.carry, mode)
 
     def sample(self, context: Tensor, noise: Tensor | None = None) -> Any:
-        """Run :meth:`draw` as while training, whatever the inference settings.
+        """Run :meth:`carry` as fast as it may, whatever the inference settings.
 
         Args:
             context: s. Shape: [batch, context_dim].
@@ -110,8 +110,12 @@ class FlowPolicy:
         """
         if noise is None:
             noise = self.draw_noise(context)
+        return (self._fast_carry or self.carry)(noise, context)
+
+    def carry(self, noise: Tensor, context: Tensor) -> Any:
+        """Run :meth:`draw` in the precision of training, as written. Arguments as there."""
         with torch.autocast(context.device.type, dtype=self.low_precision, enabled=self.low_precision is not None):
-            return (self._fast_draw or self.draw)(noise, context)
+            return self.draw(noise, context)
 
     def draw_noise(self, context: Tensor) -> Tensor:
         """Draw the initial noise from N(0, I) for each context. Shape: [batch, noise_width]."""

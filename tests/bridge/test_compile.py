@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,21 +83,67 @@ def test_replayed_graphs_give_the_weights_of_the_plain_path(algorithm: dict[str,
         torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-6)
 
 
+def train_peer(name: str, mode: str) -> Any:
+    """Train another algorithm for three iterations; as :func:`train`."""
+    torch.manual_seed(1)
+    cfg = small_peer(name, compile=mode)
+    cfg.actor.obs_normalization = cfg.critic.obs_normalization = True
+    runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(cfg), Runner)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        runner.learn(3)
+    return runner
+
+
 @pytest.mark.usefixtures("recorded")
 @pytest.mark.parametrize("name", peers() if GENERATION == 5 else on_policy_peers())
 def test_replayed_graphs_give_the_weights_of_the_plain_path_of_other_algorithms(name: str) -> None:
-    weights = []
-    for mode in ("none", "cudagraph"):
-        torch.manual_seed(1)
-        cfg = small_peer(name, compile=mode)
-        cfg.actor.obs_normalization = cfg.critic.obs_normalization = True
-        runner = make_runner(MultiGoalEnv(32, seed=1), agent_dict(cfg), Runner)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", RuntimeWarning)
-            runner.learn(3)
-        weights.append(flat_parameters(runner.alg.model))
+    plain, fast = (flat_parameters(train_peer(name, mode).alg.model) for mode in ("none", "cudagraph"))
     assert RecordedGraph.num_replays > (3 * (8 + 16) - 10 if ALGORITHMS[name].is_on_policy else 30)
-    torch.testing.assert_close(weights[1], weights[0], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-6)
+
+
+def trace_compilations(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Let "inductor" only trace, whole functions, and return how often each one ran so."""
+    traced: Counter[str] = Counter()
+
+    def trace(function: Callable[..., Any]) -> Callable[..., Any]:
+        whole = torch.compile(function, backend="eager", fullgraph=True)
+
+        def run(*args: Any) -> Any:
+            traced[function.__name__] += 1
+            return whole(*args)
+
+        return run
+
+    monkeypatch.setattr(compilation, "_compile", trace)
+    return traced
+
+
+SLOW_TO_TRACE = ("genpo", "genpopp", "policyflow", "fpo", "fpopp", "dppo")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=pytest.mark.slow) if x in SLOW_TO_TRACE else x for x in on_policy_peers()]
+)
+def test_actions_and_losses_are_each_one_graph_for_the_compiler(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces would wait for each other, and cost more than they save."""
+    traced = trace_compilations(monkeypatch)
+    plain, fast = (flat_parameters(train_peer(name, mode).alg.model) for mode in ("none", "inductor"))
+    assert traced["losses_of"] == 3 * 16 - 1
+    assert traced["propose"] + traced["carry"] == 3 * 8 - 1
+    torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-6)
+
+
+def test_losses_of_a_model_with_memory_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lengths of its trajectories change from one mini-batch to the next."""
+    traced = trace_compilations(monkeypatch)
+    name = "rsl_dpcppo.FlowActorCriticRecurrent" if GENERATION == 3 else "rsl_dpcppo.FlowRNNActor"
+    cfg = agent_dict(small_agent(compile="inductor"), class_name=name, rnn_type="gru", rnn_hidden_dim=16)
+    runner = make_runner(MultiGoalEnv(32, seed=1), cfg, Runner)
+    runner.learn(2)
+    assert traced["flow_matching_loss"] > 0
+    assert traced["losses_of"] == 0
 
 
 @pytest.mark.usefixtures("recorded")
@@ -209,12 +256,12 @@ class IsNotANumber(RecordedGraph):
 @pytest.mark.parametrize(
     ("graph", "functions", "reason"),
     [
-        (FailsAtOnce, {"draw", "gradient_step"}, "RuntimeError: no such thing here$"),
-        (FailsInTheMiddle, {"draw", "gradient_step"}, "RuntimeError: out of memory$"),
-        (KeepsItsInputs, {"draw", "gradient_step"}, "differs from the plain path"),
-        (RecordsOnly, {"draw", "gradient_step"}, "differs from the plain path"),
+        (FailsAtOnce, {"propose", "carry", "gradient_step"}, "RuntimeError: no such thing here$"),
+        (FailsInTheMiddle, {"propose", "carry", "gradient_step"}, "RuntimeError: out of memory$"),
+        (KeepsItsInputs, {"propose", "carry", "gradient_step"}, "differs from the plain path"),
+        (RecordsOnly, {"propose", "carry", "gradient_step"}, "differs from the plain path"),
         (KeepsItsRandomNumbers, {"gradient_step"}, "the optimizer's exp_avg by"),
-        (IsNotANumber, {"draw", "gradient_step"}, "its result.* by inf times its size"),
+        (IsNotANumber, {"propose", "carry", "gradient_step"}, "its result.* by inf times its size"),
     ],
 )
 def test_what_differs_from_the_plain_path_is_found_out_and_leaves_no_trace(
@@ -243,7 +290,10 @@ def wrong_gradient(result: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(
     ("mistake", "functions"),
-    [(wrong_value, {"draw", "flow_matching_loss"}), (wrong_gradient, {"flow_matching_loss"})],
+    [
+        (wrong_value, {"propose", "carry", "losses_of", "flow_matching_loss"}),
+        (wrong_gradient, {"losses_of", "flow_matching_loss"}),
+    ],
 )
 def test_compiled_code_that_differs_is_found_out_and_leaves_no_trace(
     mistake: Callable[[Tensor], Tensor], functions: set[str], monkeypatch: pytest.MonkeyPatch

@@ -465,8 +465,8 @@ def test_advantages_per_mini_batch_and_stored_targets() -> None:
     cfg = small_agent(normalize_advantage_per_mini_batch=True, flow_target="stored", use_clipped_value_loss=False)
     runner = make_runner(MultiGoalEnv(32), agent_dict(cfg))
     sampled = []
-    sample = runner.alg.model.flow_policy.sample
-    runner.alg.model.flow_policy.sample = lambda context: (sampled.append(len(context)), sample(context))[1]
+    draw = runner.alg.model.flow_policy.draw
+    runner.alg.model.flow_policy.draw = lambda noise, context: (sampled.append(len(context)), draw(noise, context))[1]
     runner.learn(1)
     # One pass a step of the rollout, and the two of the gap's batch: none for the fit's targets.
     assert len(sampled) == 8 + 2

@@ -16,6 +16,7 @@ from rsl_dpcppo.algorithms.dpcppo.config import FlowFields
 from rsl_dpcppo.algorithms.dpcppo.head import ResidualHead, residual_width
 from rsl_dpcppo.flow.activation import make_activation
 from rsl_dpcppo.flow.velocity import VelocityField
+from rsl_dpcppo.learning.compilation import Compiled
 from rsl_dpcppo.learning.policy import FlowPolicy, Shape
 
 
@@ -30,6 +31,8 @@ class KernelPolicy(FlowPolicy):
     is_gaussian = True
 
     head: ResidualHead
+
+    _fast_propose: Compiled | None = None
 
     def __init__(self, shape: Shape, fields: FlowFields, network: nn.Module) -> None:
         """Build the live velocity field and the head around its averaged copy.
@@ -80,10 +83,23 @@ class KernelPolicy(FlowPolicy):
         """Carry noise to base actions a0, with the averaged weights. Shape: [batch, num_actions]."""
         return self.head.flow(noise, context)
 
+    def compile(self, mode: str) -> None:
+        """Choose how :meth:`act` runs :meth:`propose`, too."""
+        super().compile(mode)
+        self._fast_propose = Compiled(self.propose, mode)
+
     def act(self, context: Tensor) -> Tensor:
         """Return the kernel's mean around new base actions, which are stored. Shape: [num_envs, num_actions]."""
-        self.stored = self.sample(context)
-        return self.head.kernel_mean(self.stored, context)
+        mean, self.stored = (self._fast_propose or self.propose)(self.draw_noise(context), context)
+        return mean
+
+    def propose(self, noise: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the kernel's mean around the base actions that standard noise becomes, and what is stored of them.
+
+        Shapes: [batch, num_actions] and [batch, stored_width].
+        """
+        base_action = self.carry(noise, context)
+        return self.head.kernel_mean(base_action, context), base_action
 
     def evaluate(self, stored: Tensor, context: Tensor) -> Tensor:
         """Return the kernel's mean around stored base actions. Shape: [..., num_actions]."""

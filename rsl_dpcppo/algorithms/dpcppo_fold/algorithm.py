@@ -141,7 +141,7 @@ class DPCPPOFoldLearner(KernelLearner):
             before = [weight.clone() for weight in acting]
             update_ema(self.policy.head.flow, self.policy.velocity, decay=0.0)
             deviation = self.host.kernel_std()
-            missed = (self.policy.sample(context[some], noise[some]) - target[some]) / deviation
+            missed = (self.policy.carry(noise[some], context[some]) - target[some]) / deviation
             error = missed.square().mean().sqrt()
             self.average_across_ranks([error])
             made = error <= self.cfg.fold_tolerance  # decided on the device: nothing waits for it

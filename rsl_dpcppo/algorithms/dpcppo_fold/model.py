@@ -67,13 +67,15 @@ class NoiseKernelPolicy(KernelPolicy):
         """Return what was stored by its names. Shape: [..., stored_width]."""
         return Stored(*stored.split(self.head.num_actions, dim=-1))
 
-    def act(self, context: Tensor) -> Tensor:
-        """Return the kernel's mean around new base actions, which are stored. Shape: [num_envs, num_actions]."""
+    def propose(self, noise: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the kernel's mean around the base actions that standard noise becomes, and what is stored of them.
+
+        Shapes: [batch, num_actions] and [batch, stored_width].
+        """
         noise_mean = self.head.noise.mean(context)
-        noise = noise_mean + self.head.noise.std * self.draw_noise(context)
-        base_action = self.sample(context, noise)
-        self.stored = torch.cat(Stored(base_action, noise, noise_mean), dim=-1)
-        return self.head.kernel_mean(base_action, context)
+        noise = noise_mean + self.head.noise.std * noise
+        base_action = self.carry(noise, context)
+        return self.head.kernel_mean(base_action, context), torch.cat(Stored(base_action, noise, noise_mean), dim=-1)
 
     def evaluate(self, stored: Tensor, context: Tensor) -> Tensor:
         """Return the kernel's mean around stored base actions, and keep nu(s). Shape: [..., num_actions]."""
