@@ -118,9 +118,10 @@ class Compiled:
 
 
 def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    # Inductor's own random numbers could not be compared, and a run would depend on the mode. In C++ the calls of the
-    # products, which are small, cost a CPU less.
-    return torch.compile(function, options={"fallback_random": True, "cpp_wrapper": True})
+    # Inductor's own random numbers could not be compared, and a run would depend on the mode. On a CPU small products
+    # cost less if C++ calls them; for a GPU that would need CUDA's headers.
+    options: dict[str, Any] = {"fallback_random": True, "cpp_wrapper": not torch.cuda.is_available()}
+    return torch.compile(function, options=options)
 
 
 def _first_line(error: Exception) -> str:
