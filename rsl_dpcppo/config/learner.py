@@ -19,10 +19,10 @@ class LearnerFields(Fields):
     """The field that every algorithm adds to those of RSL-RL's PPO."""
 
     compile: str = "auto"
-    """How sampler and gradient steps run: "none", as written; "inductor", sampler and losses through torch.compile,
+    """How acting and gradient steps run: "none", as written; "inductor", acting and losses through torch.compile,
     which needs a C++ compiler on the CPU; "cudagraph", all recorded as CUDA graphs; "auto", graphs on a GPU, as written
-    elsewhere. With several GPUs, memory, symmetry, RND or RSL-RL's mixed precision nothing is recorded, and
-    PPO's losses run as written."""
+    elsewhere. With several GPUs, memory, symmetry, RND or RSL-RL's mixed precision nothing is recorded, and PPO's
+    losses run as written."""
 
     def __post_init__(self) -> None:
         """Check types and ranges.

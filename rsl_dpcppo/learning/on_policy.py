@@ -158,13 +158,10 @@ class OnPolicyLearner:
 
     def gradient_step(self, fields: dict[str, Any]) -> dict[str, Tensor]:
         """Make one step on a mini-batch, given as a dictionary of its fields; return its losses on the device."""
-        batch = MiniBatch(**fields)
         with self._autocast():
-            if self.host.ppo.normalize_advantage_per_mini_batch:
-                batch = dataclasses.replace(batch, advantages=objective.standardized(batch.advantages))
-            losses, kl = self._losses(vars(batch))
+            losses, kl = self._losses(fields)
             if self.host.rnd is not None:
-                losses["rnd"] = self._rnd_loss(batch.observations)
+                losses["rnd"] = self._rnd_loss(fields["observations"])
             terms = [weight * losses[name] for name, weight in self.weights().items()]
         if self.adapts_each_step:
             self._adapt_step_size(kl)
@@ -180,8 +177,11 @@ class OnPolicyLearner:
         raise NotImplementedError
 
     def losses_of(self, fields: dict[str, Any]) -> tuple[dict[str, Tensor], Tensor]:
-        """Return :meth:`losses` of a mini-batch, given as a dictionary of its fields."""
-        return self.losses(MiniBatch(**fields))
+        """Return :meth:`losses` of a mini-batch, given as a dictionary of its fields, with what RSL-RL does to it."""
+        batch = MiniBatch(**fields)
+        if self.host.ppo.normalize_advantage_per_mini_batch:
+            batch = dataclasses.replace(batch, advantages=objective.standardized(batch.advantages))
+        return self.losses(batch)
 
     def value_loss(self, batch: MiniBatch) -> Tensor:
         """Return the value function's loss, clipped if RSL-RL's fields say so."""
